@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from graphlab.fix.reach import given_up, only_asked, reached, reached_by_any
 from graphlab.language import message
+from graphlab.rules.attacks import only_attacks
 from graphlab.rules.repair.trained.frozen import meant_to_train
 from graphlab.rules.steps import own_losses
 from graphlab.trace.finding import Finding
@@ -191,7 +192,7 @@ def _lost(before: Trace, after: Trace) -> Iterator[str]:
     before = _without(before, meant | missed | {*_misnamed(before)})
     reached_after = reached(after)
     any_after = {names[at] for places in reached_after.values() for at in places}
-    asked = only_asked(after)
+    asked = only_asked(after) | only_attacks(before)
     reached_before = reached(before)
     # A program that died early may not have come to the losses of all optimizers.
     own = {

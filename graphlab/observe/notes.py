@@ -204,8 +204,10 @@ class RawBackward:
     # Whether some step applied its gradients, whether some of them were cleared before any did, and
     # the call that cleared them.
     applied = lost = False
-    # Whether it is one of the first of its line (optimizers/provenance.py).
+    # Whether it is one of the first of its line (optimizers/provenance.py); of these, the call that
+    # cleared the gradients of each parameter before any step had applied them.
     remembered = False
+    lost_to: dict[int, Spot | None] | None = None
     cleared_at: Spot | None = None
     # The GradScaler that has scaled its loss.
     scaler: weakref.ref[Any] | None = None

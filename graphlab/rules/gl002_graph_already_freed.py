@@ -11,7 +11,7 @@ from graphlab.rules.repair.anew.kept_values import values_written
 from graphlab.rules.repair.anew.totals import begun_again
 from graphlab.rules.repair.anew.used_up import detached_after
 from graphlab.rules.repair.carried import detach_carried, if_cut_is_meant, kept_inside
-from graphlab.rules.repair.graph.emptied import emptied
+from graphlab.rules.repair.graph.emptied import emptied, filled_detached
 from graphlab.rules.repair.graph.growing import summed_apart
 from graphlab.rules.repair.graph.joined import each_for_its_own, joined, kept_for_the_next
 from graphlab.rules.repair.graph.kept_apart import detach_given, graph_once_more, loss_per_backward
@@ -97,6 +97,8 @@ def _others(trace: Trace, event: Backward, freeing: Backward | None) -> Iterator
         yield from made_before_loop(trace, event)
         yield from made_once_in_init(trace, event)
         yield from made_elsewhere(trace, freed, event)
+        for each in filled_detached(trace, event):
+            yield if_cut_is_meant(trace, freeing, event, each)
         yield from emptied(trace, event)
         yield from cached(trace, event)
         yield from cached_each_turn(trace, event)

@@ -8,6 +8,7 @@ from graphlab.language import message
 from graphlab.rules.refusals import refused_operations
 from graphlab.rules.repair.asked.leaves import (
     forgotten_before_copy,
+    gradient_kept,
     kept_detached,
     leaf_each_turn,
     leaf_of_result,
@@ -40,7 +41,9 @@ def _help(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
         if first is not None:
             yield first
         if update is None:
-            yield Help(message("errors.gl012.retain_grad", name=name))
+            text = message("errors.gl012.retain_grad", name=name)
+            kept = gradient_kept(trace, event, text) if first is None else None
+            yield kept or Help(text)
     elif "deepcopy" in event.by:
         direct = event.at is None or name in event.at.code
         key = "before_a_copy" if direct else "inside_a_copy"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.attacks import LeftByAttack, left_by_attacks
 from graphlab.rules.mixtures import MOST_COSINE, every, harmful, share_of
+from graphlab.rules.repair.left_over import for_input_alone
 from graphlab.rules.repair.loops import isolation_edits
 from graphlab.rules.rule import Rule
 from graphlab.source.blocks import Block
@@ -16,6 +18,30 @@ from graphlab.trace.model import Backward, Mix, Share, Step, Trace
 def check(trace: Trace) -> Iterator[Finding]:
     for each in harmful(trace):
         yield _finding(trace, *each)
+    for each in left_by_attacks(trace):
+        yield _left(trace, each)
+
+
+def _left(trace: Trace, each: LeftByAttack) -> Finding:
+    """What a backward has left that is there for an input's gradient."""
+    name, backward = trace.optimizers[each.step.optimizer].name, each.backward
+    text = message("repairs.left_over.for_input", name=each.leaf)
+    return Finding(
+        *RULE.label,
+        summary=message(
+            "training.gl101.by_attack",
+            name=name,
+            share=each.share.share,
+            call=backward.call,
+            line=each.share.line,
+            leaf=each.leaf,
+        ),
+        iteration=each.step.iteration,
+        failed=Place(each.step.at, f"{name}.step()"),
+        cause=Place(backward.at, backward.call),
+        help=(for_input_alone(trace, backward.at, each.leaf) or Help(text),),
+        measured={"foreign_share": each.share.share},
+    )
 
 
 def mixed_at_all(trace: Trace) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from graphlab.rules.left_aside import OF_NONE, PATIENCE, left_aside, patience
 from graphlab.rules.repair.asked.handed_over import handed_over
 from graphlab.rules.repair.asked.requiring import made_requiring
 from graphlab.rules.repair.calls import not_reentrant_at_all
+from graphlab.rules.repair.given.other_network import trained_instead
 from graphlab.rules.repair.graph.cuts import argument_cut, graph_kept
 from graphlab.rules.repair.graph.in_torch import in_torch
 from graphlab.rules.repair.trained.leaf_losses import not_told_either
@@ -117,6 +118,7 @@ def check(trace: Trace) -> Iterator[Finding]:
                 *in_torch(trace, optimizer.leaf_loss),
                 *not_reentrant_at_all(trace, optimizer.at),
                 *handed_over(trace, optimizer.at, never),
+                *trained_instead(trace, optimizer),
             ),
         )
 

@@ -98,6 +98,31 @@ def test_fates(
     assert code(fate.cleared) == ((before if between else apply) if discarded else "")
 
 
+@pytest.mark.parametrize("often", ["i % 3 == 2", "True"])
+def test_what_becomes_of_each_optimizers_share_of_a_gradient(see: See, often: str) -> None:
+    """One is cleared before each backward, the other one when it has stepped. Where that steps at
+    each backward, the first is meant to be slow."""
+    found = see(
+        Fate,
+        f"""
+        head = torch.nn.Linear(6, 1)
+        other = torch.optim.SGD(head.parameters(), lr=0.1)
+        for i in range(12):
+            loss = head(net(torch.randn(3, 6)).mean(1, keepdim=True) + torch.randn(3, 6)).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            if {often}:
+                other.step()
+                other.zero_grad()
+            if i % 3 == 2:
+                optimizer.step()
+        """,
+    )
+    told = [(each.holders, each.applied, each.discarded) for each in found]
+    assert told[0] == ((0, 1), 12, 0)
+    assert told[1:] == ([((0,), 4, 8)] if often != "True" else [])
+
+
 def test_a_gradient_that_is_used_by_hand_is_applied(see: See) -> None:
     (fate,) = see(
         Fate,

@@ -151,10 +151,45 @@ for step in range(6):
     optimizer.step()
 """
 
+ATTACKED = """
+model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for step in range(6):
+    x = torch.randn(16, 4)
+    optimizer.zero_grad()
+    noisy = x.clone()
+    for _ in range(3):
+        noisy.requires_grad_()
+        ascent = model(noisy).square().mean()
+        ascent.backward()
+        noisy = (noisy + 0.1 * noisy.grad.sign()).detach()
+    loss = (model(noisy) - model(x)).square().mean()
+    loss.backward()
+    optimizer.step()
+"""
+
+AVERAGED = """
+import copy
+
+query = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
+key = copy.deepcopy(query).requires_grad_(False)
+optimizer = torch.optim.SGD(query.parameters(), lr=0.1)
+for step in range(12):
+    x = torch.randn(16, 4)
+    loss = (query(x) - key(x + 0.1)).square().mean() - query(x).var()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    for q, k in zip(query.parameters(), key.parameters()):
+        q.data = 0.99 * q.data + 0.01 * k.data
+"""
+
 
 @pytest.mark.parametrize(
     ("code", "source", "said"),
     [
+        ("GL137", AVERAGED, "Write the average into key"),
+        ("GL101", ATTACKED, "Write the gradient of noisy alone"),
         ("GL149", ROUNDED, "Compute with other values than those of self.weight"),
         ("GL140", BOOTSTRAPPED, "Freeze self.q_target"),
         ("GL138", REVERSED, "Let a torch.autograd.Function call the backward() of Reversal"),

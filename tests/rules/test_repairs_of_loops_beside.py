@@ -25,6 +25,31 @@ def test_what_is_copied_into_the_trained_goes_the_other_way() -> None:
     assert help is not None and outcomes(AVERAGE, [help]) == [wanted]
 
 
+@pytest.mark.parametrize(
+    ("was", "wanted"),
+    [
+        # What keeps most of itself is the average; else the sum is right, and its place is not.
+        ("0.9 * online.data + 0.1 * target.data", "0.9 * target.data + 0.1 * online.data"),
+        ("0.1 * online.data + 0.9 * target.data", "0.1 * online.data + 0.9 * target.data"),
+    ],
+)
+def test_what_is_given_to_the_data_goes_the_other_way(was: str, wanted: str) -> None:
+    line = f"online.data = {was}"
+    source = AVERAGE.replace(AVERAGE.splitlines()[1].strip(), line)
+    script = Script(source)
+    help = the_other_way(script.trace(), AveragedInto(script.at(line), "teacher", "student"))
+    assert help is not None
+    assert outcomes(source, [help]) == [source.replace(line, f"target.data = {wanted}")]
+
+
+def test_a_step_along_another_network_is_no_average() -> None:
+    line = "online.data = online.data - 0.1 * target.data"
+    source = AVERAGE.replace(AVERAGE.splitlines()[1].strip(), line)
+    script = Script(source)
+    sighting = AveragedInto(script.at(line), "teacher", "student")
+    assert the_other_way(script.trace(), sighting) is None
+
+
 def test_a_plain_copy_is_no_average() -> None:
     source = AVERAGE.replace("0.9 * online.data + 0.1 * target.data", "target.data")
     script = Script(source)

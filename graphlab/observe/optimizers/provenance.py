@@ -315,6 +315,9 @@ class Provenance:
             if not source.lost and self._used_by_hand(source):
                 source.applied = True
             source.lost = True
+            if source.remembered:
+                to = dict.fromkeys((place for place in places if place is not None), spot)
+                source.lost_to = (source.lost_to or {}) | to
             if not applied:
                 source.thrown_away += len(places)
                 if group is None or not group.told:

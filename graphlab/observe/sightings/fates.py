@@ -4,7 +4,7 @@ first."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from types import FrameType
 from typing import Any
@@ -42,10 +42,33 @@ class Fates:
             reached = {index for record in records for index in record.reached}
             holders = tuple(each.at for each in states if not reached.isdisjoint(each.owns))
             before = {clears[id(each)] for each in records if id(each) in clears}
-            yield self._with_leftovers(_fate(spot, records, holders, before), spot)
+            ends = [_end(each) for each in records]
+            fate = _fate(spot, records[0].call, ends, holders, before)
+            yield self._with_leftovers(fate, spot)
+            yield from self._of_one(spot, records, holders, before)
         for state in states:
             if state.steps > 1 and not state.fed and not state.handed_on:
                 yield from self._starved(state)
+
+    def _of_one(
+        self,
+        spot: Spot | None,
+        records: list[RawBackward],
+        holders: tuple[int, ...],
+        before: set[Spot | None],
+    ) -> Iterator[Fate]:
+        """What became of the gradients of one optimizer among several that step as often: where
+        they were cleared, others may have applied theirs."""
+        states = [each for each in self._ledger.registry.states if each.at in holders]
+        if len(states) < 2 or len({each.steps for each in states}) > 1 or not states[0].steps:
+            return
+        whole = [_end(each) for each in records]
+        for state in states:
+            ends = [_end_of(each, state.owns) for each in records]
+            if any(
+                one == "D" and all_ == "A" for (one, _), (all_, _) in zip(ends, whole, strict=True)
+            ):
+                yield _fate(spot, records[0].call, ends, (state.at,), before)
 
     def _with_leftovers(self, fate: Fate, spot: Spot | None) -> Fate:
         """As it is; or, where one optimizer steps once in several backwards of this one line, with
@@ -125,23 +148,43 @@ class Fates:
             state.by_hand = state.by_hand or any(storage_key(each) in written for each in mine)
 
 
+# What became of the gradients of one backward: "A" where a step applied them, "D" where they were
+# cleared before any did; and the call that cleared them.
+_End = tuple[str, Spot | None]
+
+
+def _end(record: RawBackward) -> _End:
+    return "A" if record.applied else "D" if record.lost else "-", record.cleared_at
+
+
+def _end_of(record: RawBackward, owns: Iterable[int]) -> _End:
+    """The same of the parameters at `owns` alone."""
+    lost_to = record.lost_to or {}
+    mine = {*owns}.intersection(record.reached)
+    to = {lost_to.get(each) for each in mine}
+    if mine and lost_to.keys() >= mine and len(to) == 1:
+        return "D", to.pop()
+    return "A" if record.applied else "-", None
+
+
 def _fate(
     spot: Spot | None,
-    records: list[RawBackward],
+    call: str,
+    ends: list[_End],
     holders: tuple[int, ...],
     before: set[Spot | None],
 ) -> Fate:
-    marks = ["A" if each.applied else "D" if each.lost else "-" for each in records]
+    marks = [mark for mark, _ in ends]
     between = [len(part.replace("-", "")) for part in "".join(marks).split("A")[1:-1]]
-    lost = {each.cleared_at for each, mark in zip(records, marks, strict=True) if mark == "D"}
-    used = {each.cleared_at for each, mark in zip(records, marks, strict=True) if mark == "A"}
+    lost = {spot for mark, spot in ends if mark == "D"}
+    used = {spot for mark, spot in ends if mark == "A"}
     clearing = next(iter(lost)) if len(lost) == 1 else None
     cleared = located(clearing)
     return Fate(
         located(spot),
-        records[0].call,
+        call,
         holders,
-        len(records),
+        len(ends),
         marks.count("A"),
         marks.count("D"),
         min(between, default=0),

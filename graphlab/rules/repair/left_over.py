@@ -240,3 +240,22 @@ def _first_backward(trace: Trace, step: Step) -> Location | None:
         if isinstance(event, Backward) and feeds and event.iteration == step.iteration:
             first = first or event
     return first.at if first is not None and not first.handed_over else None
+
+
+def for_input_alone(trace: Trace, backward: Location | None, leaf: str) -> Help | None:
+    """``loss.backward(inputs=[x])`` for a ``loss.backward()`` that is there for ``x.grad``."""
+    file = Rewriting.of(trace, backward)
+    statement = file.statement(backward.line) if file is not None and backward else None
+    calls = [
+        each
+        for each in (ast.walk(statement) if isinstance(statement, ast.Expr) else ())
+        if isinstance(each, ast.Call)
+        and isinstance(each.func, ast.Attribute)
+        and each.func.attr == "backward"
+    ]
+    if file is None or len(calls) != 1 or any(each.arg == "inputs" for each in calls[0].keywords):
+        return None
+    end = file.span(calls[0])[1]
+    given = ", " if calls[0].args or calls[0].keywords else ""
+    text = message("repairs.left_over.for_input", name=leaf)
+    return file.help(text, (end - 1, end, f"{given}inputs=[{leaf}])"))

@@ -57,7 +57,14 @@ def _mixing(loop: ast.For) -> Mixing | None:
 
 
 def _copies_itself(statement: ast.stmt, into: str) -> bool:
-    """Whether it is ``s.copy_(a * s + b * t)``, of what `into` was as well."""
+    """Whether it is ``s.copy_(a * s + b * t)``, of what `into` was as well, or ``s.data = …``."""
+    if isinstance(statement, ast.Assign):
+        return any(
+            isinstance(each, ast.BinOp)
+            and isinstance(each.op, ast.Mult)
+            and into in (_root(each.left), _root(each.right))
+            for each in ast.walk(statement.value)
+        )
     return any(
         isinstance(call, ast.Call)
         and isinstance(call.func, ast.Attribute)
@@ -72,7 +79,12 @@ def _copies_itself(statement: ast.stmt, into: str) -> bool:
 
 
 def _methods(statement: ast.stmt) -> tuple[str, list[str]]:
-    """The variable at the start of a chain of calls in place, and their names."""
+    """The variable at the start of a chain of calls in place, and their names; or the one whose
+    ``.data`` is given a value."""
+    if isinstance(statement, ast.Assign):
+        target = statement.targets[0]
+        given = isinstance(target, ast.Attribute) and target.attr == "data"
+        return (_root(target), []) if given and len(statement.targets) == 1 else ("", [])
     node = statement.value if isinstance(statement, ast.Expr) else None
     methods: list[str] = []
     while isinstance(node, ast.Call | ast.Attribute):

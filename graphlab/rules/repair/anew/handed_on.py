@@ -4,6 +4,7 @@ attribute that a network stores as it runs, a variable that a call is given and 
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -109,14 +110,16 @@ def _last(node: ast.expr) -> str:
 
 
 def _calls(trace: Trace, event: Backward, holder: str) -> int:
-    """How often the module of that name was called since the backward before."""
+    """How often the module of that name was called since the backward before; or the innermost one
+    around it, where a container calls it."""
     before = trace.events[: trace.events.index(event)]
-    count = 0
+    called = Counter[str]()
     for each in reversed(before):
         if isinstance(each, Backward):
             break
-        count += isinstance(each, Module) and each.name == holder
-    return count
+        if isinstance(each, Module) and f"{holder}.".startswith(f"{each.name}."):
+            called[each.name] += 1
+    return called[max(called, key=len)] if called else 0
 
 
 def detached_by_text(trace: Trace, event: Backward) -> Iterator[Help]:

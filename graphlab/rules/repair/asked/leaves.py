@@ -134,6 +134,25 @@ def leaf_each_turn(trace: Trace, made: Location | None) -> Iterator[Help]:
         yield found
 
 
+def gradient_kept(trace: Trace, event: Refused, text: str) -> Help | None:
+    """``x.retain_grad()`` behind the line that makes a result whose ``.grad`` is read; under a
+    condition where another function makes it, as that may also run without a graph."""
+    file, made, at = Rewriting.of(trace, event.made), event.made, event.at
+    statement = file.statement(made.line) if file is not None and made is not None else None
+    if file is None or not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+        return None
+    target = statement.targets[0]
+    if not isinstance(target, ast.Name | ast.Attribute) or not file.body(statement):
+        return None
+    name, indent = file.text(target), " " * statement.col_offset
+    reading = file.statement(at.line) if at is not None and at.file == file.file else None
+    new = f"{indent}{name}.retain_grad()\n"
+    if reading is None or file.function(reading) is not file.function(statement):
+        new = f"{indent}if {name}.requires_grad:\n{indent}    {name}.retain_grad()\n"
+    place = file.whole(statement)[1]
+    return file.help(text, (place, place, new))
+
+
 def _is_own(node: ast.Attribute) -> bool:
     """Whether it is an attribute of `self`, which lives on."""
     return isinstance(node.value, ast.Name) and node.value.id == "self"

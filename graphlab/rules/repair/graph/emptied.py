@@ -108,3 +108,76 @@ def _after(file: Rewriting, going: ast.stmt) -> ast.stmt:
     later = body[body.index(going) :] if going in body else [going]
     steps = (each for each in later if re.search(r"\.step\(", file.text(each)))
     return next(steps, going)
+
+
+def filled_detached(trace: Trace, event: Backward) -> Iterator[Help]:
+    """``bank.append(z.detach())`` for a list that leads to an earlier turn's graph, and that a turn
+    fills after its backward alone: so no gradient of its own is cut off."""
+    file = Rewriting.of(trace, event.at)
+    going = file.statement(event.at.line) if file is not None and event.at is not None else None
+    loop = next((e for e in file.around(going) if isinstance(e, ast.For | ast.While)), None) if (
+        file is not None and going is not None
+    ) else None  # fmt: skip
+    if file is None or going is None or loop is None or event.handed_over:
+        return
+    for carrier in event.carriers:
+        name = re.sub(r"(\[[^\]]*\])+$", "", carrier.name)
+        fills = [each for each in ast.walk(loop) if _fills(each) == name]
+        call = fills[0] if len(fills) == 1 else None
+        if not isinstance(call, ast.Call) or len(call.args) != 1:
+            continue
+        given = call.args[0]
+        kept = isinstance(given, ast.Name | ast.Attribute | ast.Call)
+        if not kept or call.lineno <= (going.end_lineno or 0):
+            continue
+        text = message("repairs.tried.keep_without")
+        found = file.help(text, *file.followed(given, ".detach()"))
+        if found is not None:
+            yield found
+
+
+def _fills(node: ast.AST) -> str:
+    """What a call puts one item into; "" for another node."""
+    func = node.func if isinstance(node, ast.Call) else None
+    one = isinstance(func, ast.Attribute) and func.attr in ("append", "appendleft")
+    return ast.unparse(func.value) if isinstance(func, ast.Attribute) and one else ""
+
+
+def carries(loop: ast.For | ast.While, names: set[str]) -> bool:
+    """Whether one of these is filled in the loop, for other than the sum of what one turn puts in:
+    made anew in each turn, it would remember nothing."""
+    filled = {
+        each.value.func.value.id
+        for each in ast.walk(loop)
+        if isinstance(each, ast.Expr)
+        and isinstance(each.value, ast.Call)
+        and isinstance(each.value.func, ast.Attribute)
+        and each.value.func.attr in _FILLING
+        and isinstance(each.value.func.value, ast.Name)
+    } & names
+    summed = {
+        id(each)
+        for call in ast.walk(loop)
+        if isinstance(call, ast.Call) and _sums(call)
+        for each in ast.walk(call)
+    }
+    filling = {
+        id(each.func.value)
+        for each in ast.walk(loop)
+        if isinstance(each, ast.Call)
+        and isinstance(each.func, ast.Attribute)
+        and each.func.attr in _FILLING
+    }
+    return any(
+        isinstance(each, ast.Name)
+        and each.id in filled
+        and id(each) not in summed
+        and id(each) not in filling
+        for each in ast.walk(loop)
+    )
+
+
+def _sums(call: ast.Call) -> bool:
+    """Whether it is ``sum(x)``, ``torch.stack(x).mean()`` or the like, or ``len(x)``."""
+    said = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+    return said in ("sum", "mean", "fmean", "len")

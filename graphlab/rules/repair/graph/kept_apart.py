@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from graphlab.language import message
 from graphlab.language.lists import listing
+from graphlab.rules.repair.graph.emptied import carries
 from graphlab.rules.words import loss_word
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
@@ -155,6 +156,8 @@ def loss_per_backward(trace: Trace, event: Backward) -> Iterator[Help]:
             break
         names = {n.id for n in ast.walk(each.targets[0]) if isinstance(n, ast.Name)}
         if not names & needed or "optim" in file.text(each) or "nn." in file.text(each.value):
+            break
+        if carries(loop, names):
             break
         moved.insert(0, each)
         found = file.help(

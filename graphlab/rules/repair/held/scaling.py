@@ -70,19 +70,31 @@ def unscaled_once(trace: Trace, refused: OptimizerRefused) -> Iterator[Help]:
 
 
 def updated(trace: Trace, refused: OptimizerRefused) -> Iterator[Help]:
-    """``scaler.update()`` behind the step, where the file has none."""
+    """``scaler.update()`` behind the step, where the file has none: behind the last of them, if it
+    steps several optimizers in one block."""
     file, at = Rewriting.of(trace, refused.at), refused.at
     statement = file.statement(at.line) if file is not None and at is not None else None
     call = getattr(statement, "value", None)
     if file is None or not isinstance(statement, ast.Expr | ast.Assign):
         return
-    if not isinstance(call, ast.Call) or not file.text(call.func).endswith(".step"):
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
         return
-    scaler = file.text(call.func).rpartition(".")[0]
+    scaler = file.text(call.func.value)
     if re.search(rf"\b{re.escape(scaler.rpartition('.')[2])}\.update\(", file.source):
         return
-    place = file.whole(statement)[1]
-    new = f"{' ' * statement.col_offset}{scaler}.update()\n"
+    scope = file.function(statement) or file.tree
+    steps = [
+        each
+        for each in ast.walk(scope)
+        if isinstance(each, ast.Expr | ast.Assign)
+        and isinstance(each.value, ast.Call)
+        and file.text(each.value.func) == f"{scaler}.step"
+    ]
+    last = max(steps, key=lambda each: each.lineno, default=None)
+    if last is None or any(each not in file.body(last) for each in steps):
+        return
+    place = file.whole(last)[1]
+    new = f"{' ' * last.col_offset}{scaler}.update()\n"
     found = file.help(message("repairs.held.update"), (place, place, new))
     if found is not None:
         yield found

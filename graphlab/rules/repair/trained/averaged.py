@@ -39,7 +39,9 @@ def the_other_way(trace: Trace, each: AveragedInto) -> Help | None:
 
 
 def _written(statement: ast.stmt) -> list[ast.AST]:
-    """What ``s.copy_(...)`` writes to; of a chain of calls in place, nothing."""
+    """What ``s.copy_(...)`` or ``s.data = ...`` writes to; of a chain of calls, nothing."""
+    if isinstance(statement, ast.Assign):
+        return [*ast.walk(statement.targets[0])]
     call = statement.value if isinstance(statement, ast.Expr) else None
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
         return []

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from graphlab.language import message
 from graphlab.source.rewriting import Rewriting
 from graphlab.text import lines_with_ends
 from graphlab.trace.finding import Help
@@ -18,10 +19,20 @@ _MAKERS = ("Variable", "torch.autograd.Variable", "autograd.Variable", "torch.te
 def not_told_either(trace: Trace, leaf: Location | None, helps: Iterable[Help]) -> Iterator[Help]:
     """The repairs of what cut the graph, in the same file, each without the statement at `leaf` as
     well: with the graph there, it would make a leaf of the loss again."""
-    told = _untold(trace, leaf)
+    told, alone = _untold(trace, leaf), True
     for each in helps:
         both = _both(trace, each, told) if told is not None else None
         yield each if both is None else both
+        alone = False
+    if alone and told is not None and _made_of(trace, leaf):
+        yield replace(told, text=message("repairs.trained.leaf_loss"))
+
+
+def _made_of(trace: Trace, leaf: Location | None) -> bool:
+    """Whether the statement itself takes the graph: ``Variable(loss, requires_grad=True)``."""
+    file = Rewriting.of(trace, leaf)
+    statement = file.statement(leaf.line) if file is not None and leaf is not None else None
+    return isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call)
 
 
 def _untold(trace: Trace, leaf: Location | None) -> Help | None:

@@ -1,0 +1,268 @@
+"""Repairs of what is kept or built for others: optimizers of another network, scalers, gradients of
+results, and memories of earlier turns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# The optimizer is built for the network that a copy of is trained.
+COPIED = """
+import copy
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+base = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+optimizer = torch.optim.SGD(base.parameters(), lr=0.1)
+model = copy.deepcopy(base)
+for turn in range(6):
+    loss = model(torch.randn(8, 4)).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+TAUGHT = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+teacher, student = nn.Linear(4, 3), nn.Linear(4, 3)
+optimizer = torch.optim.SGD(teacher.parameters(), lr=0.1)
+for turn in range(6):
+    x = torch.randn(8, 4)
+    with torch.no_grad():
+        wanted = teacher(x).softmax(1)
+    loss = nn.functional.kl_div(student(x).log_softmax(1), wanted, reduction="batchmean")
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+SCALED = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+net = nn.Linear(4, 1)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+scaler = torch.amp.GradScaler("cpu")
+for turn in range(6):
+    loss = net(torch.randn(8, 4)).square().mean()
+    optimizer.zero_grad()
+    scaler.scale(loss).backward()
+    scaler.unscale_(optimizer)
+    nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+    scaler.step(optimizer)
+"""
+# The gradient of what is computed from a leaf, there and in another function.
+ATTACKED = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+net = nn.Linear(4, 1)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+
+
+def moved(x):
+    delta = torch.zeros_like(x, requires_grad=True)
+    seen = x + delta
+    net(seen).square().mean().backward()
+    return (x + 0.1 * seen.grad.sign()).detach()
+
+
+for turn in range(6):
+    x = moved(torch.randn(8, 4))
+    optimizer.zero_grad()
+    loss = net(x).square().mean()
+    loss.backward()
+    optimizer.step()
+"""
+SHOWN = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = nn.Linear(4, 8), nn.Linear(8, 1)
+
+    def forward(self, x):
+        self.features = self.body(x).relu()
+        return self.head(self.features)
+
+
+torch.manual_seed(0)
+net = Net()
+with torch.no_grad():
+    print(net(torch.ones(1, 4)))
+net(torch.randn(8, 4)).sum().backward()
+print(net.features.grad.mean())
+with torch.no_grad():
+    print(net(torch.ones(1, 4)))
+"""
+# A memory of earlier turns, and a list that is meant to hold those of one.
+BANK = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+net = nn.Linear(4, 3)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+bank = []
+for turn in range(6):
+    z = net(torch.randn(8, 4))
+    others = torch.cat(bank) if bank else z
+    loss = (z @ others.t()).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    bank.append(z)
+"""
+LOSSES = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+net = nn.Linear(4, 1)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+losses = []
+for turn in range(6):
+    for part in range(2):
+        losses.append(net(torch.randn(8, 4)).square().mean())
+    total = sum(losses) / len(losses)
+    optimizer.zero_grad()
+    total.backward()
+    optimizer.step()
+"""
+LEAF = """
+import torch
+from torch import nn
+from torch.autograd import Variable
+
+torch.manual_seed(0)
+net = nn.Linear(4, 1)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for turn in range(6):
+    error = net(torch.randn(8, 4)).square().mean()
+    loss = Variable(error, requires_grad=True)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+# A statistic that a layer in a container follows, with its graph.
+CENTRED = """
+import torch
+from torch import nn
+
+
+class Centred(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.proj = nn.Linear(4, 4)
+        self.register_buffer("centre", torch.zeros(4))
+
+    def forward(self, x):
+        z = self.proj(x)
+        out = z - self.centre
+        self.centre = 0.9 * self.centre + 0.1 * z.mean(0)
+        return out
+
+
+torch.manual_seed(0)
+net = nn.Sequential(Centred(), nn.Tanh(), nn.Linear(4, 1))
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+for turn in range(6):
+    loss = net(torch.randn(8, 4)).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+Fix = Callable[[str], tuple[int, str, list[str]]]
+
+
+@pytest.fixture
+def fix(command: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fix:
+    monkeypatch.chdir(tmp_path)
+
+    def run(text: str) -> tuple[int, str, list[str]]:
+        (tmp_path / "train.py").write_text(text)
+        done = command("fix", "train.py", "--apply", "--json", "r.json")
+        report = json.loads((tmp_path / "r.json").read_text())
+        verdicts = [each["verdict"] for each in report["candidates"]]
+        return done.returncode, (tmp_path / "train.py").read_text(), verdicts
+
+    return run
+
+
+def test_the_optimizer_is_given_what_is_trained(fix: Fix) -> None:
+    code, text, _ = fix(TAUGHT)
+    assert code == 0 and text == TAUGHT.replace("SGD(teacher.", "SGD(student.")
+
+
+def test_the_optimizer_of_a_copy_is_built_below_it(fix: Fix) -> None:
+    code, text, _ = fix(COPIED)
+    building, copying = COPIED.splitlines()[7:9]
+    wanted = f"{copying}\n{building.replace('base', 'model')}"
+    assert code == 0 and text == COPIED.replace(f"{building}\n{copying}", wanted)
+
+
+def test_which_of_two_networks_is_to_be_trained_is_for_the_author(fix: Fix) -> None:
+    source = COPIED + "    print(base(torch.ones(1, 4)).sum())\n"
+    code, text, verdicts = fix(source)
+    assert (code, text) == (1, source)
+    assert verdicts == ["runs"]
+
+
+def test_a_scaler_is_updated_after_the_step(fix: Fix) -> None:
+    code, text, _ = fix(SCALED)
+    assert code == 0 and text == f"{SCALED}    scaler.update()\n"
+
+
+def test_the_gradient_of_a_result_is_kept(fix: Fix) -> None:
+    code, text, _ = fix(ATTACKED)
+    made = "    seen = x + delta\n"
+    assert code == 0 and text == ATTACKED.replace(made, f"{made}    seen.retain_grad()\n")
+
+
+def test_the_gradient_of_what_a_forward_stores_is_kept_where_it_has_one(fix: Fix) -> None:
+    code, text, _ = fix(SHOWN)
+    made = "        self.features = self.body(x).relu()\n"
+    kept = "        if self.features.requires_grad:\n            self.features.retain_grad()\n"
+    assert code == 0 and text == SHOWN.replace(made, made + kept)
+
+
+def test_a_memory_of_earlier_turns_is_not_emptied(fix: Fix) -> None:
+    code, text, _ = fix(BANK)
+    assert code == 0 and text == BANK.replace("append(z)", "append(z.detach())")
+
+
+def test_what_one_turn_adds_up_begins_empty_in_each(fix: Fix) -> None:
+    code, text, _ = fix(LOSSES)
+    begun = LOSSES.replace("losses = []\n", "", 1)
+    assert code == 0
+    assert text == begun.replace("range(6):\n", "range(6):\n    losses = []\n")
+
+
+def test_a_loss_is_not_made_a_leaf(fix: Fix) -> None:
+    code, text, _ = fix(LEAF)
+    assert code == 0 and text == LEAF.replace("Variable(error, requires_grad=True)", "error")
+
+
+def test_a_statistic_of_a_layer_that_a_container_calls_is_detached(fix: Fix) -> None:
+    code, text, _ = fix(CENTRED)
+    made = "0.9 * self.centre + 0.1 * z.mean(0)"
+    assert code == 0 and text == CENTRED.replace(made, f"({made}).detach()")
+
+
+def test_where_a_container_is_called_twice_the_graph_may_be_meant_to_go_on(fix: Fix) -> None:
+    source = CENTRED.replace("net(torch.randn(8, 4)).square()", "(net(x) - net(-x)).square()")
+    source = source.replace("    loss =", "    x = torch.randn(8, 4)\n    loss =")
+    code, text, verdicts = fix(source)
+    assert (code, text) == (1, source) and "runs" in verdicts and "proved" not in verdicts
