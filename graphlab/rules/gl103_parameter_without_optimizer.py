@@ -1,4 +1,4 @@
-"""A parameter got gradients, but no optimizer holds it."""
+"""A parameter got gradients, but no optimizer holds it; or it was drawn, and a library froze it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.language.lists import first_of
+from graphlab.rules.left_as_drawn import left_as_drawn
 from graphlab.rules.repair.held.building import hold_more, hold_others, registered
 from graphlab.rules.repair.held.made_once import made_in_constructor, made_where
 from graphlab.rules.rule import Rule
@@ -18,6 +19,7 @@ from graphlab.trace.model import Forgotten, Location, Step, Trace
 
 
 def check(trace: Trace) -> Iterator[Finding]:
+    yield from left_as_drawn(trace, RULE.label)
     if any(each.strangers for each in trace.optimizers):
         return
     several: dict[tuple[Location | None, bool, str], list[Forgotten]] = {}

@@ -317,6 +317,18 @@ class StepUndone:
 
 
 @dataclass(frozen=True, slots=True)
+class FreshFrozen:
+    """`tensors` of the layer `path` have the values they were drawn with, and a library froze them
+    with the network that it had loaded. at: the one call, `call`, that says what is to be trained.
+    """
+
+    at: Location | None
+    call: str
+    path: str
+    tensors: tuple[TensorAt, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class HeldPlain:
     """An optimizer holds `tensor`, which is no parameter and never requires grad. at: the one
     line that made it."""
@@ -361,6 +373,7 @@ ModuleSighting = (
     | StoredChanged
     | StatesCut
     | StepUndone
+    | FreshFrozen
     | HeldPlain
     | ScheduledTwice
 )

@@ -15,6 +15,7 @@ from graphlab.observe.sightings.state.drift import Drift
 from graphlab.observe.sightings.state.fixed import FixedNetworks
 from graphlab.observe.sightings.state.flags import Flags
 from graphlab.observe.sightings.state.given.eval_mode import GivenInEval
+from graphlab.observe.sightings.state.given.fresh import FreshLayers
 from graphlab.observe.sightings.state.kept_values import KeptValues
 from graphlab.observe.sightings.state.loads import Loads
 from graphlab.observe.sightings.state.modes import Modes
@@ -60,6 +61,7 @@ def watchers_of_state(watched: Watched) -> Iterator[Watcher]:
     yield Drift(watched)
     yield Modes(watched)
     yield GivenInEval(watched)
+    yield FreshLayers(watched)
     yield UndoneEvals(watched)
     yield FixedNetworks(watched)
     yield Averages(watched)
