@@ -170,7 +170,7 @@ def test_what_one_rank_has_loaded_is_sent_to_all() -> None:
 def test_ranks_decide_together() -> None:
     rows = lines(decided_together(WRAPPED.trace(), WRAPPED.at("if torch.isnan(loss):")))
     assert rows[:3] == [
-        "    any_rank = torch.tensor(float(torch.isnan(loss)))",
+        "    any_rank = torch.tensor(float(torch.isnan(loss)), device=rank)",
         "    dist.all_reduce(any_rank, op=dist.ReduceOp.MAX)",
         "    if any_rank:",
     ]
