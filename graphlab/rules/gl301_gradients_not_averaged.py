@@ -87,7 +87,8 @@ def _repairs(trace: Trace, each: NotAveraged) -> Iterator[Help]:
     if found is not None:
         yield found
     owner = trace.tensors[each.tensors[0]].owner or ""
-    if each.source.why not in _OTHERWISE:
+    # What comes too late would come twice.
+    if each.source.why not in _OTHERWISE and not (found is not None and each.source.why == "late"):
         last = averaged_by_hand(trace, each.at, owner, _names(trace, each))
         if last is not None:
             yield last

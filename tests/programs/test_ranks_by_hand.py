@@ -102,6 +102,22 @@ for step in range(3):
         grad.mul_(0.1 / square.sqrt())
     optimizer.step()
 """
+BESIDE = """\
+model, centers = nn.Linear(4, 64), nn.Linear(64, 8)
+optimizer = torch.optim.SGD(model.parameters(), 0.05)
+optimizer_center = torch.optim.SGD(centers.parameters(), 0.05)
+torch.manual_seed(100 + rank)
+for step in range(6):
+    optimizer.zero_grad()
+    optimizer_center.zero_grad()
+    centers(model(torch.randn(8, 4))).square().mean().backward()
+    for p in model.parameters():
+        dist.all_reduce(p.grad)
+        p.grad /= 2
+    optimizer.step()
+    optimizer_center.step()
+    # values
+"""
 SENDING = """\
 from datetime import timedelta
 import torch
@@ -163,6 +179,18 @@ def test_gradients_that_are_averaged_after_the_step(tmp_path: Path) -> None:
     (repair,) = finding["help"]
     assert repair["before"] == "    optimizer.step()\n" + AFTER_THE_STEP
     assert repair["after"] == AFTER_THE_STEP + "    optimizer.step()\n"
+
+
+@pytest.mark.parametrize("values", [False, True])
+def test_an_optimizer_beside_one_whose_gradients_are_averaged(values: bool, tmp_path: Path) -> None:
+    # What is exchanged besides may be an average of the values.
+    exchanged = (
+        "for p in centers.parameters():\n        dist.all_reduce(p.data)\n        p.data /= 2"
+    )
+    script = BESIDE.replace("# values", exchanged if values else "")
+    _, document, _ = report(HEAD + script + END, tmp_path, *LAUNCH)
+    found = [(each["code"], each["tensor"]["name"]) for each in grave(document)]
+    assert found == ([] if values else [("GL301", "centers.weight")])
 
 
 def test_a_step_that_one_rank_alone_ever_makes(tmp_path: Path) -> None:

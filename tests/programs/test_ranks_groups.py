@@ -124,6 +124,27 @@ for step in range(4):
     loss.backward()
     optimizer.step()
 """
+GATHERED = """\
+@torch.no_grad()
+def of_all(tensor):
+    parts = [torch.empty_like(tensor) for _ in range(2)]
+    dist.all_gather(parts, tensor)
+    return torch.cat(parts)
+
+
+model = DDP(nn.Linear(4, 8))
+momentum = nn.Linear(4, 8)
+optimizer = torch.optim.SGD(model.parameters(), 0.05)
+torch.manual_seed(100 + rank)
+for step in range(4):
+    images, texts = model(torch.randn(2, 6, 4)).unbind()
+    rows = of_all(texts)
+    logits = images @ rows.T
+    loss = nn.functional.cross_entropy(logits, torch.arange(6) + 6 * rank)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
 ENDS_ALONE = """\
 model = DDP(nn.Linear(4, 1))
 optimizer = torch.optim.SGD(model.parameters(), 0.05)
@@ -199,3 +220,33 @@ def test_labels_of_rows_that_come_first(tmp_path: Path) -> None:
 def test_a_backward_that_lost_the_other_rank_failed_at_nothing(tmp_path: Path) -> None:
     code, document, _ = report(HEAD + ENDS_ALONE + END, tmp_path, *LAUNCH)
     assert (code, document["findings"]) == (1, [])
+
+
+def test_rows_that_are_gathered_without_a_graph(tmp_path: Path) -> None:
+    _, document, _ = report(HEAD + GATHERED + END, tmp_path, *LAUNCH)
+    (finding,) = grave(document)
+    assert (finding["code"], finding["cause"]["code"]) == (
+        "GL302",
+        "dist.all_gather(parts, tensor)",
+    )
+    after = finding["help"][0]["after"]
+    assert "no_grad" not in after and "parts = list(all_gather_single(tensor, 0, " in after
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        # Keys of another network, or what has left the graph.
+        ("of_all(texts)", "of_all(momentum(torch.randn(6, 4)).detach())"),
+        # A rank's own rows have their graph.
+        ("    logits =", "    rows[6 * rank : 6 * rank + 6] = texts\n    logits ="),
+        # Labels and centers are made of them.
+        ("of_all(texts)", "of_all(texts).mul(2).softmax(1)"),
+        ("images @ rows.T", "images @ texts.repeat(2, 1).T + 0 * rows.norm()"),
+    ],
+)
+def test_rows_that_are_meant_to_have_no_graph(was: str, now: str, tmp_path: Path) -> None:
+    script = GATHERED.replace(was, now)
+    assert script != GATHERED
+    code, document, _ = report(HEAD + script + END, tmp_path, *LAUNCH)
+    assert (code, [each for each in grave(document) if each["code"] == "GL302"]) == (0, [])

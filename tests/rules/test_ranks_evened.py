@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from graphlab.rules.repair.ranks.evened import as_many_turns, gradients_for_all, in_one_order
+from graphlab.rules.repair.ranks.together import averaged_first, decided_together
 from graphlab.rules.repair.ranks.weighed import by_all_ranks
 from tests.rules.build import Script
 from tests.rules.test_ranks_repairs import lines
@@ -105,3 +106,42 @@ def test_a_loss_is_divided_by_what_all_ranks_have(line: str, count: str, after: 
 def test_a_loss_that_is_divided_twice_stays() -> None:
     script = Script("import torch\nimport torch.distributed as dist\nloss = a / n + b / m\n")
     assert by_all_ranks(script.trace(), script.at("loss = a / n + b / m")) is None
+
+
+NCCL = """\
+import torch
+import torch.distributed as dist
+
+dist.init_process_group("nccl")
+
+
+def train(model, loader, local_rank):
+    {given}
+    for x in loader:
+        if torch.isnan(x):
+            continue
+        scheduler.step(value)
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "device"),
+    [
+        ("model = DDP(model.to(0), device_ids=[local_rank])", "local_rank"),
+        ("model = DDP(model.to(device))", "device"),
+        ("model = DDP(model.cuda().to(torch.bfloat16))", '"cuda"'),
+    ],
+)
+def test_numbers_are_where_the_backend_takes_them(given: str, device: str) -> None:
+    script = Script(NCCL.replace("{given}", given))
+    trace = script.trace()
+    for found, value in (
+        (as_many_turns(trace, script.at("for x in loader:")), "len(loader)"),
+        (decided_together(trace, script.at("if torch.isnan(x):")), "float(torch.isnan(x))"),
+        (averaged_first(trace, script.at("scheduler.step(value)")), "float(value)"),
+    ):
+        assert f"torch.tensor({value}, device={device})" in "\n".join(lines(found))
+    for backend in ('"gloo"', '"cpu:gloo,cuda:nccl"', ""):
+        free = Script(NCCL.replace("{given}", given).replace('"nccl"', backend))
+        found = as_many_turns(free.trace(), free.at("for x in loader:"))
+        assert "device=" not in "".join(lines(found)[:2])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from graphlab.rules.repair.ranks.alone import on_every_rank
 from graphlab.rules.repair.ranks.averages import (
     averaged_before,
@@ -10,6 +12,7 @@ from graphlab.rules.repair.ranks.averages import (
     of_every_parameter,
     written_back,
 )
+from graphlab.rules.repair.ranks.collectives import in_the_graph
 from graphlab.rules.repair.ranks.options import (
     built_after_sharding,
     given_to_all,
@@ -170,7 +173,7 @@ def test_what_one_rank_has_loaded_is_sent_to_all() -> None:
 def test_ranks_decide_together() -> None:
     rows = lines(decided_together(WRAPPED.trace(), WRAPPED.at("if torch.isnan(loss):")))
     assert rows[:3] == [
-        "    any_rank = torch.tensor(float(torch.isnan(loss)))",
+        "    any_rank = torch.tensor(float(torch.isnan(loss)), device=rank)",
         "    dist.all_reduce(any_rank, op=dist.ReduceOp.MAX)",
         "    if any_rank:",
     ]
@@ -351,3 +354,36 @@ def test_the_whole_model_is_sharded_before_its_optimizer_is_built() -> None:
 def test_what_one_rank_calls_is_called_by_all() -> None:
     found = on_every_rank(OPTIONS.trace(), OPTIONS.at("teacher.mul_(0.9)"))
     assert lines(found) == ["    update(teacher)", "    if rank == 0:"]
+
+
+OFF = Script("""\
+import torch
+import torch.distributed as dist
+
+
+@torch.no_grad()
+@named("gather")
+def of_all(rows):
+    dist.all_gather(parts, rows, async_op=False)
+    return torch.cat(parts)
+
+
+with torch.no_grad():
+    dist.all_gather(other, rows)
+""")
+
+
+def test_what_records_no_graph_is_taken_away_with_the_collective() -> None:
+    trace = OFF.trace()
+    trace = replace(trace, environment=replace(trace.environment, torch="2.13.0"))
+    gathered = OFF.at("dist.all_gather(parts, rows, async_op=False)")
+    assert lines(in_the_graph(trace, gathered, "all_gather")) == [
+        '@named("gather")',
+        "def of_all(rows):",
+        "    from torch.distributed._functional_collectives import all_gather_single",
+        "    parts = list(all_gather_single(rows, 0, dist.group.WORLD)"
+        ".chunk(dist.get_world_size(dist.group.WORLD)))",
+    ]
+    # A function there would record none either.
+    other = OFF.at("dist.all_gather(other, rows)")
+    assert in_the_graph(trace, other, "all_gather") is None

@@ -242,9 +242,9 @@ class NormOverPart:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What the collectives of this rank have carried at most, as elements of one tensor. pairwise:
-    whether it exchanged something with one other; in_graph: whether something with a graph. It is
-    about no line."""
+    """What the collectives of this rank have carried at most, as elements of one tensor, but for
+    gradients that were averaged in place. pairwise: whether it exchanged something with one other;
+    in_graph: whether something with a graph. It is about no line."""
 
     at: Location | None
     elements: Count

@@ -28,6 +28,8 @@ class AveragedCopies:
         self._ledger, self._log = ledger, log
         self._asked: Counter[Spot] = Counter()
         self._known: set[Spot] = set()
+        # How often a line has sent gradients themselves; -1 where it has sent something else.
+        self._plain: Counter[Spot] = Counter()
         # The last such call since this was asked last, and the optimizers that it was about.
         self._last: dict[int, Spot] = {}
         self._about: dict[Spot, set[int]] = {}
@@ -46,6 +48,21 @@ class AveragedCopies:
         for at in self._about.get(spot, ()):
             self._last[at] = spot
 
+    def of_gradients(self, spot: Spot, operand: Any) -> bool:
+        """Whether a line sends gradients themselves, before their step: this one, and each that it
+        was asked of."""
+        asked = self._plain[spot]
+        if 0 <= asked < ASKED:
+            own, last = storage_key(operand), self._last_turn()
+            stepped = last.optimizer if isinstance(last, RawStep) else None
+            held = (
+                storage_key(grad_of(each)) == own
+                for state, optimizer in self._ledger.registry.followed()
+                for each in (parameters_of(optimizer) if state.at != stepped else ())
+            )
+            self._plain[spot] = asked + 1 if own is not None and any(held) else -1
+        return self._plain[spot] > 0
+
     def taken(self, optimizer: int) -> Spot | None:
         """The line that has averaged a copy of gradients of the optimizer since its last step."""
         return self._last.pop(optimizer, None)
@@ -56,8 +73,7 @@ class AveragedCopies:
         return self._late.get(optimizer)
 
     def _note_late(self, spot: Spot, operand: Any) -> None:
-        own = storage_key(operand)
-        last = next((e for e in reversed(self._log.events) if isinstance(e, _TURNS)), None)
+        own, last = storage_key(operand), self._last_turn()
         if own is None or not isinstance(last, RawStep):
             return
         for state, optimizer in self._ledger.registry.followed():
@@ -65,6 +81,9 @@ class AveragedCopies:
                 storage_key(grad_of(each)) == own for each in parameters_of(optimizer)
             ):
                 self._late.setdefault(state.at, spot)
+
+    def _last_turn(self) -> RawBackward | RawStep | None:
+        return next((e for e in reversed(self._log.events) if isinstance(e, _TURNS)), None)
 
     def _copied(self, operand: Any) -> Iterator[int]:
         count = count_of(operand)

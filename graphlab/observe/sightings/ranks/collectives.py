@@ -136,7 +136,7 @@ class Collectives:
                 return
             operands = [frame.f_locals.get(each) for each in _parameters(frame)]
             if event == "call":
-                self._carries(name, operands)
+                self._carries(name, operands, self._tracer.spot(frame.f_back))
                 # Also what torch calls for the program, as FSDP does in a forward.
                 # What goes to each rank may well differ in size.
                 given = [] if "all_to_all" in name else operands[name in INTO :][:1]
@@ -203,8 +203,11 @@ class Collectives:
 
         return handle
 
-    def _carries(self, name: str, operands: list[Any]) -> None:
+    def _carries(self, name: str, operands: list[Any], spot: Spot | None = None) -> None:
         tensors = [*tensors_in(operands[:2])]
+        # The average of one parameter's gradient is that of no other's.
+        if name == "all_reduce" and spot and self.copies.of_gradients(spot, operands[0]):
+            tensors = []
         sizes = (count_of(each) for each in tensors if not _is_random_state(each))
         self._largest = max(self._largest, *sizes, 0)
         self._pairwise = self._pairwise or name in PAIRWISE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import FrameType
@@ -10,7 +11,7 @@ from typing import Any
 
 import torch
 
-from graphlab.observe.graph.walk import sequence
+from graphlab.observe.graph.walk import operation, sequence
 from graphlab.observe.notes import RawBackward, Spot, located
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import grad_fn_of, is_leaf, requires_grad
@@ -25,18 +26,24 @@ OPEN = 32
 LEVELS = 6
 # What takes a value out of a graph on purpose.
 _MEANT = ("detach", "item", "tolist", "numpy")
+# What puts together what ranks gave, or turns it, and computes nothing from it.
+_JOINS = ("cat", "concat", "stack", "vstack", "t", "transpose", "contiguous", "view", "reshape",
+          "flatten", "normalize")  # fmt: skip
+_PRODUCTS = ("MmBackward0", "BmmBackward0")
+_DECORATORS = os.path.join("torch", "utils", "_contextlib.py")
 
 
 @dataclass(slots=True)
 class _Call:
     """A call whose operand has a graph, and the program's lines that led to it, innermost first.
     node: the number of the node that made an operand that was overwritten; -1 where another tensor
-    received the result."""
+    received the result. off: whether that was under ``no_grad()``."""
 
     spots: tuple[Spot, ...]
     operation: str
     seq: int
     node: int
+    off: bool
 
 
 class GradientlessResults:
@@ -61,10 +68,15 @@ class GradientlessResults:
     def _note(self, caller: FrameType, name: str, node: int) -> None:
         spots: list[Spot] = []
         frame: FrameType | None = caller
-        while frame is not None and frame.f_code in self._files and len(spots) < LEVELS:
-            spots.append((frame.f_code, frame.f_lasti))
+        while frame is not None and len(spots) < LEVELS:
+            if frame.f_code in self._files:
+                spots.append((frame.f_code, frame.f_lasti))
+            elif not frame.f_code.co_filename.endswith(_DECORATORS):
+                break
             frame = frame.f_back
-        self._open = [*self._open[1 - OPEN :], _Call(tuple(spots), name, self._tracer.seq(), node)]
+        off = not torch.is_grad_enabled()
+        call = _Call(tuple(spots), name, self._tracer.seq(), node, off)
+        self._open = [*self._open[1 - OPEN :], call]
 
     def inspect(self, record: RawBackward, nodes: list[Any]) -> None:
         """Whether results are in the graph that a backward is about to run through."""
@@ -79,7 +91,7 @@ class GradientlessResults:
             used = (
                 self._used_in_place(call, nodes, numbers)
                 if overwrote
-                else self._used_elsewhere(call, {*numbers.values()})
+                else self._used_elsewhere(call, _used(call, nodes, numbers))
             )
             if used is not None:
                 at = located(spot)
@@ -103,7 +115,9 @@ class GradientlessResults:
 
     def _used_elsewhere(self, call: _Call, numbers: set[int]) -> Location | None:
         """The first line after the call that computes with what it brought, in the graph: in the
-        function that calls, or in one that this returns it to."""
+        function that calls, or in one that this returns it to. Of what came without a graph on
+        purpose, as labels do, nothing is told: under ``no_grad()``, of products alone with the
+        very rows that ranks gave."""
         at = located(call.spots[0])
         names = {_argument(at, 0)} if at is not None else set()
         later = [
@@ -125,7 +139,9 @@ class GradientlessResults:
             if level:
                 # The call itself stands for what was returned.
                 statement = statement_at(at.file, at.line)
-                if statement is None:
+                called = call.spots[level - 1][0].co_name
+                value = _value_of(statement) if statement is not None else None
+                if statement is None or (call.off and not _joins(value, called)):
                     return None
                 if at.line in lines and not _binds(statement):
                     return lines[at.line]
@@ -133,12 +149,17 @@ class GradientlessResults:
                 returned = isinstance(statement, ast.Return)
             for statement in _after(tree, at.line):
                 value = _value_of(statement)
+                if call.off and _puts_into(statement, names):
+                    return None
                 if value is not None and _reads(value, names) and not _meant(value):
                     for line in range(
                         statement.lineno, (statement.end_lineno or statement.lineno) + 1
                     ):
                         if line in lines:
                             return lines[line]
+                    if call.off and not _joins(value):
+                        names -= _binds(statement)
+                        continue
                     names |= _binds(statement)
                     returned = returned or isinstance(statement, ast.Return)
                 else:
@@ -146,6 +167,34 @@ class GradientlessResults:
             if not returned:
                 return None
         return None
+
+
+def _used(call: _Call, nodes: list[Any], numbers: dict[int, int]) -> set[int]:
+    """The numbers of the nodes that may have taken what a call brought: of one under ``no_grad()``,
+    of the products with a tensor that has no graph."""
+    if not call.off:
+        return {*numbers.values()}
+    return {
+        numbers[id(node)]
+        for node in nodes
+        if operation(node) in _PRODUCTS and any(edge is None for edge, _ in node.next_functions)
+    }
+
+
+def _joins(value: ast.expr | None, called: str = "") -> bool:
+    """Whether an expression only puts tensors together, or what a call of `called` returns."""
+    if value is None:
+        return False
+    parts = [*ast.walk(value)]
+    calls = [ast.unparse(each.func) for each in parts if isinstance(each, ast.Call)]
+    computes = any(isinstance(each, ast.BinOp | ast.UnaryOp) for each in parts)
+    return not computes and {each.rpartition(".")[2] for each in calls} <= {*_JOINS, called}
+
+
+def _puts_into(statement: ast.stmt, names: set[str]) -> bool:
+    """Whether it sets items of one of the variables, as a rank does with what is its own."""
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    return any(isinstance(e, ast.Subscript) and ast.unparse(e.value) in names for e in targets)
 
 
 def _argument(at: Location | None, index: int) -> str:

@@ -1,11 +1,18 @@
-"""Finds the statements of one body that lead to lines elsewhere."""
+"""Finds the statements of one body that lead to lines elsewhere, and the device that the code
+around a statement works on."""
 
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Iterator
 
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.model import Location
+
+# What programs call the device of a rank, and where they give it.
+_DEVICE = re.compile(r"device|rank|gpu|cuda", re.IGNORECASE)
+_MOVES = ("to", "cuda")
 
 
 def in_one_body(
@@ -39,3 +46,49 @@ def leads_to(file: Rewriting, statement: ast.stmt, at: Location) -> bool:
         inside.name in (getattr(each, "id", None), getattr(each, "attr", None))
         for each in ast.walk(statement)
     )
+
+
+def number(file: Rewriting, statement: ast.stmt, value: str) -> str:
+    """A tensor of a number, before a statement, as the collectives of the program's backend take
+    it: NCCL refuses those of the CPU."""
+    torch = file.torch()
+    at = "" if _takes_any(file) else _device(file, statement)
+    return f"{torch[0] if torch else 'torch'}.tensor({value}{at and f', device={at}'})"
+
+
+def _takes_any(file: Rewriting) -> bool:
+    """Whether the file says so of its backend, or leaves the choice to torch."""
+    for each in ast.walk(file.tree):
+        if isinstance(each, ast.Call) and "init_process_group" in ast.unparse(each.func):
+            named = [e.value for e in each.keywords if e.arg == "backend"]
+            given = [*each.args[:1], *named]
+            if not given or any(word in ast.unparse(given[0]) for word in ("gloo", "mpi")):
+                return True
+    return False
+
+
+def _device(file: Rewriting, statement: ast.stmt) -> str:
+    """How the code around a statement calls its device; "" where the file names none."""
+    function = file.function(statement)
+    for scope in (function, None):
+        for each in _devices(file.tree):
+            if file.function(each) is scope and _DEVICE.search(ast.unparse(each)):
+                return ast.unparse(each)
+    holder = file.parents.get(id(function)) if isinstance(function, ast.FunctionDef) else None
+    for each in _devices(holder) if isinstance(holder, ast.ClassDef) else ():
+        if ast.unparse(each).startswith("self."):
+            return ast.unparse(each)
+    texts = {each.value for each in ast.walk(file.tree) if isinstance(each, ast.Constant)}
+    return '"cuda"' if "nccl" in texts else ""
+
+
+def _devices(within: ast.AST) -> Iterator[ast.expr]:
+    """What is given as a device: to DistributedDataParallel, or where tensors are moved."""
+    calls = [each for each in ast.walk(within) if isinstance(each, ast.Call)]
+    for each in calls:
+        for option in each.keywords:
+            if option.arg == "device_ids" and isinstance(option.value, ast.List):
+                yield from option.value.elts[:1]
+    for each in calls:
+        if isinstance(each.func, ast.Attribute) and each.func.attr in _MOVES:
+            yield from each.args[:1]

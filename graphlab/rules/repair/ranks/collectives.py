@@ -8,6 +8,7 @@ import re
 
 from graphlab.language import message
 from graphlab.source.blocks import StatementInScope
+from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
 
@@ -43,6 +44,8 @@ def in_the_graph(trace: Trace, at: Location, operation: str) -> Help | None:
     named = {each.arg: ast.unparse(each.value) for each in call.keywords}
     given = [ast.unparse(each) for each in call.args]
     group = named.pop("group", f"{dist}.group.WORLD")
+    if named.get("async_op") == "False":
+        del named["async_op"]
     if operation == "all_reduce" and len(given) <= 2:
         op = named.pop("op", given[1] if len(given) == 2 else "SUM")
         target = value = given[0] if given else named.pop("tensor", "")
@@ -56,7 +59,40 @@ def in_the_graph(trace: Trace, at: Location, operation: str) -> Help | None:
         return None
     if named or not target.isidentifier():
         return None
-    return here.help(
-        message("repairs.wrapped.with_graph", function=f"{module}.{function}"),
-        f"from {module} import {function}", f"{target} = {new}",
-    )  # fmt: skip
+    text = message("repairs.wrapped.with_graph", function=f"{module}.{function}")
+    lines = (f"from {module} import {function}", f"{target} = {new}")
+    file = Rewriting.of(trace, at)
+    around = _without_grad(file, at) if file is not None else None
+    if file is None or around is None or not around:
+        return here.help(text, *lines) if around is not None else None
+    # Where no graph is recorded, there is none to give it.
+    statement = file.statement(at.line)
+    assert statement is not None
+    indent = " " * statement.col_offset
+    edits = [(start, end, "") for start, end in around]
+    new = "".join(f"{indent}{each}\n" for each in lines)
+    return file.help(text, *edits, (*file.whole(statement), new))
+
+
+def _without_grad(file: Rewriting, at: Location) -> list[tuple[int, int]] | None:
+    """The lines of the decorator that records no graph at a line; None where something else does
+    that cannot be left out."""
+    statement = file.statement(at.line)
+    if statement is None or not file.body(statement):
+        return None
+    found: list[tuple[int, int]] = []
+    for each in file.around(statement):
+        if isinstance(each, ast.With) and any(_is_off(e.context_expr) for e in each.items):
+            return None
+        if not isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        for decorator in filter(_is_off, each.decorator_list):
+            start, end = file.span(decorator)
+            start = file.source.rindex("@", 0, start)
+            start = file.source.rfind("\n", 0, start) + 1
+            found.append((start, file.source.index("\n", end) + 1))
+    return found
+
+
+def _is_off(context: ast.expr) -> bool:
+    return re.search(r"\b(no_grad|inference_mode)\b", ast.unparse(context)) is not None

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 
 from graphlab.language import message
+from graphlab.rules.repair.ranks.bodies import number
 from graphlab.rules.repair.ranks.replicas import imported
 from graphlab.rules.repair.ranks.together import free_name
 from graphlab.source.rewriting import Rewriting
@@ -104,7 +105,7 @@ def as_many_turns(trace: Trace, at: Location | None) -> Help | None:
         return None
     place, indent = file.whole(loop)[0], " " * loop.col_offset
     text = (
-        f"{indent}{name} = {torch[0]}.tensor({count})\n"
+        f"{indent}{name} = {number(file, loop, count)}\n"
         f"{indent}{dist}.all_reduce({name}, op={dist}.ReduceOp.MIN)\n"
     )
     return file.help(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from graphlab.language import message
+from graphlab.rules.repair.ranks.bodies import number
 from graphlab.rules.repair.ranks.replicas import imported, wrapper_names, wrapper_of
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
@@ -36,7 +37,7 @@ def decided_together(trace: Trace, at: Location | None) -> Help | None:
     place, indent = file.whole(statement)[0], " " * statement.col_offset
     test = file.text(statement.test)
     text = (
-        f"{indent}{name} = {torch[0]}.tensor(float({test}))\n"
+        f"{indent}{name} = {number(file, statement, f'float({test})')}\n"
         f"{indent}{dist}.all_reduce({name}, op={dist}.ReduceOp.MAX)\n"
     )
     return file.help(
@@ -61,7 +62,8 @@ def averaged_first(trace: Trace, at: Location | None) -> Help | None:
     value = file.text(given[0])
     place, indent = file.whole(statement)[0], " " * statement.col_offset
     text = (
-        f"{indent}{name} = {torch[0]}.tensor(float({value}))\n{indent}{dist}.all_reduce({name})\n"
+        f"{indent}{name} = {number(file, statement, f'float({value})')}\n"
+        f"{indent}{dist}.all_reduce({name})\n"
     )
     mean = f"{name}.item() / {dist}.get_world_size()"
     return file.help(

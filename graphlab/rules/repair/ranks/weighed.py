@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from graphlab.language import message
+from graphlab.rules.repair.ranks.bodies import number
 from graphlab.rules.repair.ranks.replicas import imported
 from graphlab.rules.repair.ranks.together import free_name
 from graphlab.source.rewriting import Rewriting
@@ -35,7 +36,8 @@ def by_all_ranks(trace: Trace, at: Location | None) -> Help | None:
     (count, node, is_divisor), indent = found[0], " " * statement.col_offset
     place = file.whole(statement)[0]
     text = (
-        f"{indent}{name} = {torch[0]}.tensor(float({count}))\n{indent}{dist}.all_reduce({name})\n"
+        f"{indent}{name} = {number(file, statement, f'float({count})')}\n"
+        f"{indent}{dist}.all_reduce({name})\n"
     )
     new = f"({name} / {dist}.get_world_size())"
     if not is_divisor:
