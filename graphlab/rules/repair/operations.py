@@ -119,8 +119,8 @@ def _updated(here: StatementInScope, statement: ast.stmt) -> str | None:
 
 def written_in_place(trace: Trace, at: Location | None) -> Help | None:
     """``w -= lr * w.grad`` for ``w = w - lr * w.grad`` under no_grad, whose result has no graph and
-    requires no grad, and for those beside it. Where the program clears no gradient, these clear theirs: what
-    stood there before came without one in each turn."""
+    requires no grad, and for those beside it. Where the program clears no gradient, these clear
+    theirs: what stood there before came without one in each turn."""
     file = Rewriting.of(trace, at)
     here = file.statement(at.line) if file is not None and at is not None else None
     if file is None or here is None or _in_place(file, here) is None:
