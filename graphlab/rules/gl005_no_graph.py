@@ -73,6 +73,8 @@ def _help(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
         yield Help(message("errors.gl005.require_grad", line=event.made.line, by=event.by))
     elif "grad" in event.made_by and "requires_grad" not in event.made_by:
         yield Help(message("errors.gl005.outside", name=name, cut=made_by(event)))
+    elif "requires_grad" in event.made_by:
+        yield Help(message("errors.gl005.hook_frozen", name=name, cut=made_by(event)))
     else:
         yield Help(message("errors.gl005.before", cut=made_by(event)))
 
