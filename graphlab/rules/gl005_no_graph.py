@@ -11,6 +11,7 @@ from graphlab.rules.repair.calls import not_reentrant_at_all
 from graphlab.rules.repair.graph.cuts import graph_kept
 from graphlab.rules.repair.graph.guards import called_with_gradients
 from graphlab.rules.repair.graph.kept_apart import gradients_with_graph
+from graphlab.rules.repair.operations import written_in_place
 from graphlab.rules.repair.refused_call import keep_graph, kept_as_tensor, restore_graph
 from graphlab.rules.repair.trained.frozen import trains_what_it_holds
 from graphlab.rules.rule import Rule
@@ -29,13 +30,17 @@ def check(trace: Trace) -> Iterator[Finding]:
         "no-graph",
         "errors.gl005.summary",
         "errors.gl005.help",
-        restore_graph,
+        _repaired,
         cut="errors.gl005.cut",
         others=_others,
     )
     yield from refused_operations(RULE, trace, "hook", _summary, _help, others=hook_where_grad)
     yield from refused_operations(RULE, trace, "number", _of_number, _keep_tensor, others=_kept)
     yield from refused_operations(RULE, trace, "integer", _of_integers, _no_whole_numbers)
+
+
+def _repaired(trace: Trace, event: Backward) -> Help | None:
+    return written_in_place(trace, event.cut) or restore_graph(trace, event)
 
 
 def _others(trace: Trace, event: Backward) -> Iterator[Help]:
@@ -68,6 +73,8 @@ def _help(trace: Trace, event: Refused, name: str) -> Iterator[Help]:
         yield Help(message("errors.gl005.require_grad", line=event.made.line, by=event.by))
     elif "grad" in event.made_by and "requires_grad" not in event.made_by:
         yield Help(message("errors.gl005.outside", name=name, cut=made_by(event)))
+    elif "requires_grad" in event.made_by:
+        yield Help(message("errors.gl005.hook_frozen", name=name, cut=made_by(event)))
     else:
         yield Help(message("errors.gl005.before", cut=made_by(event)))
 

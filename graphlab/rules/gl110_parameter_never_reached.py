@@ -20,7 +20,7 @@ from graphlab.rules.steps import first_per_optimizer, unversioned
 from graphlab.rules.stored import store_read
 from graphlab.rules.twins import twins
 from graphlab.rules.uncalled import not_called
-from graphlab.rules.words import parameter_word
+from graphlab.rules.words import by_in_line, parameter_word
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import OptimizerInfo, Refused, Trace
 from graphlab.trace.module_sightings import HeldPlain, LeftInEval
@@ -99,13 +99,16 @@ def check(trace: Trace) -> Iterator[Finding]:
             repair = Help(message("training.gl110.add_loss", name=unused.name))
         elif unknown and named is None and len(empty) == 1 and empty[0].at is not None:
             cause, failed = Place(empty[0].at, empty[0].by), built
+        # A line that did it alone, where that is all there is to say.
+        cut = optimizer.cut if help == "help" and cause and cause.at == optimizer.cut else None
         yield Finding(
             *RULE.label,
             summary=message(
-                f"training.gl110.{'leaf_loss' if loss else 'summary'}",
+                f"training.gl110.{'leaf_loss' if loss else 'cut' if cut else 'summary'}",
                 name=optimizer.name,
                 names=first_of(names),
                 loss=loss,
+                cut=by_in_line(optimizer.cut_by, cut) if cut else "",
             ),
             tensor=unversioned(trace, never[0]),
             cause=cause,

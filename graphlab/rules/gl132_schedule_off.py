@@ -1,4 +1,4 @@
-"""A schedule of the learning rate is stepped never, too seldom, early or often, or misplaced."""
+"""A schedule of the rate is stepped never, too seldom, early or often, misplaced or turned."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from graphlab.rules.repair.held.scheduled import (
     scheduled_last,
     stepped_each_epoch,
     steps_in_turn,
+    waits_for_less,
 )
 from graphlab.rules.rule import Rule
 from graphlab.rules.uncalled import not_called
@@ -26,6 +27,9 @@ def check(trace: Trace) -> Iterator[Finding]:
         if isinstance(each, ScheduledTwice):
             yield _twice(trace, each)
         if not isinstance(each, ScheduleOff):
+            continue
+        if each.loss:
+            yield _upwards(trace, each)
             continue
         if each.early:
             yield from _early(trace, each)
@@ -70,6 +74,20 @@ def _twice(trace: Trace, each: ScheduledTwice) -> Finding:
         failed=first,
         cause=Place(each.at, message("training.gl132.again")) if each.at else None,
         help=(edit or Help(message("training.gl132.help_twice", other=other)),),
+    )
+
+
+def _upwards(trace: Trace, each: ScheduleOff) -> Finding:
+    return Finding(
+        *RULE.label,
+        summary=message(
+            "training.gl132.upwards",
+            optimizer=trace.optimizers[each.optimizer].name,
+            loss=each.loss,
+            count=each.count,
+        ),
+        cause=Place(each.at, message("training.gl132.planned")) if each.at else None,
+        help=(waits_for_less(trace, each.at) or Help(message("training.gl132.help_upwards")),),
     )
 
 

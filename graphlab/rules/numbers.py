@@ -41,6 +41,11 @@ def finding(rule: Rule, trace: Trace, each: NonFinite, made: str, help: str) -> 
     code, name, severity = rule.label
     index = next(iter(each.tensors), None)
     measured = {"count": float(each.count), "of": float(each.whole)} if each.whole else {}
+    cause = None
+    if each.given_at is not None and each.phase == "data":
+        cause = Place(each.given_at, message("numbers.place.made", operand=each.operand))
+    elif each.at is not None:
+        cause = Place(each.at, _place(each), each.module)
     failed = None
     if each.call and (each.phase == "backward" or not each.step):
         failed = Place(each.call_at, each.call)
@@ -59,7 +64,7 @@ def finding(rule: Rule, trace: Trace, each: NonFinite, made: str, help: str) -> 
         ),
         iteration=each.iteration if each.iteration is not None else each.reached,
         tensor=unversioned(trace, index) if index is not None else None,
-        cause=Place(each.at, _place(each), each.module) if each.at is not None else None,
+        cause=cause,
         failed=failed,
         help=(Help(_help(each, help)),),
         others=tuple(finite(trace, each, spelt(each.operation))),
@@ -116,11 +121,9 @@ def _notes(trace: Trace, each: NonFinite) -> Iterator[str]:
             f"numbers.{key}", name=name, before=f"{grown.before:.3g}", first=grown.first,
             after=f"{grown.after:.3g}", last=grown.last,
         )  # fmt: skip
-    if each.given_at is not None:
+    if each.given_at is not None and each.phase != "data":
         by, line = each.given_at.code.removeprefix("return "), each.given_at.line
-        key = "named_by" if each.phase == "data" else "given_by"
-        words = {"operation": called(each), "name": each.operand}
-        yield message(f"numbers.{key}", by=by, line=line, **words)
+        yield message("numbers.given_by", by=by, line=line, operation=called(each))
     if each.look_from is not None:
         known = each.at is not None and each.operation and each.phase != "data"
         key = "look_from_operand" if known else "look_from"

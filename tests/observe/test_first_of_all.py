@@ -242,3 +242,19 @@ def test_data_that_a_check_refused_is_told_from_its_traceback() -> None:
     except AssertionError as error:
         told_of = str(graphlab.explain(error))
     assert "x had it already when addmm took it, 1 of 3" in told_of
+
+
+def test_what_came_with_it_begins_where_the_program_made_it() -> None:
+    with graphlab.watch() as session:
+        net = torch.nn.Linear(3, 1)
+        optimizer = torch.optim.SGD(net.parameters(), 0.1)
+        for length in (3, 1):
+            returns = torch.arange(float(length))
+            returns = (returns - returns.mean()) / (returns.std() + 1e-9)
+            loss = (net(torch.rand(length, 3)).squeeze(1) * returns).sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    (found,) = session.findings
+    assert found.code == "GL201" and "returns had it already when mul" in found.summary
+    assert found.cause is not None and "returns.std()" in found.cause.at.code

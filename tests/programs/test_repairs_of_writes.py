@@ -134,3 +134,31 @@ def test_an_update_is_put_under_no_grad_with_those_behind_it(
     ran = observe(path)
     assert (ran.exit_code, ran.told) == (0, [])
     assert "with torch.no_grad():\n        w -= 0.1 * w.grad\n        b -=" in finding.help[0].after
+
+
+@pytest.mark.parametrize(
+    ("old", "clears"), [("w.data", False), ("w.detach()", True)], ids=["data", "cleared"]
+)
+def test_a_step_into_a_name_is_written_in_place(
+    old: str, clears: bool, observe: Any, applied: Any, tmp_path: Path
+) -> None:
+    source = (
+        "import torch\n\n"
+        "w, b = torch.rand(3, requires_grad=True), torch.zeros(1, requires_grad=True)\n"
+        "for step in range(3):\n"
+        "    loss = ((w * torch.rand(3)).sum() + b).square().sum()\n"
+        "    loss.backward()\n"
+        f"    w = {old} - 0.1 * w.grad\n"
+        f"    b = {old.replace('w', 'b')} - 0.1 * b.grad\n"
+    )
+    source += "    w.grad = b.grad = None\n" if clears else ""
+    path = tmp_path / "train.py"
+    path.write_text(source, encoding="utf-8")
+    finding = observe(path).only
+    assert finding.code == "GL005" and "Write the step into w itself" in finding.help[0].text
+    path.write_text(applied(finding.help[0], source), encoding="utf-8")
+    ran = observe(path)
+    assert (ran.exit_code, ran.told) == (0, [])
+    after = finding.help[0].after
+    assert "with torch.no_grad():\n        w -= 0.1 * w.grad\n        b -= 0.1" in after
+    assert ("w.grad = None" in after) is not clears

@@ -174,6 +174,18 @@ def _frozen(module: Any, frame: FrameType, files: UserFiles, log: Log | None) ->
     return found or _rebound(frame, files, parameters)
 
 
+def frozen_called(tensor: Any, stack: list[tuple[FrameType, int]], files: UserFiles) -> Cut | None:
+    """The statement that froze all of a module whose call made a tensor and now runs its hooks:
+    `stack` has the calls, from the inside out."""
+    for frame, _ in stack:
+        module, made = frame.f_locals.get("self"), frame.f_locals.get("result")
+        if made is tensor and is_tensor(tensor) and is_module(module):
+            own = parameters_in(module)
+            frozen = own and not any(requires_grad(each) for each in own)
+            return _frozen(module, stack[0][0], files, None) if frozen else None
+    return None
+
+
 def _rebound(frame: FrameType, files: UserFiles, frozen: list[Any]) -> Cut | None:
     """The only ``model = model.merge_and_unload()`` that gave the module with these parameters in
     place of a wrapper: what was trained stayed in the wrapper, which alone had such a method, so

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from graphlab.language import message
 from graphlab.observe.graph.kept import parts
-from graphlab.observe.lineage.cut import find_cut
+from graphlab.observe.lineage.cut import find_cut, frozen_called
 from graphlab.observe.notes import Log
 from graphlab.observe.origins.context import Context, Entry
 from graphlab.observe.origins.facts import (
@@ -364,6 +364,7 @@ class _Refused:
         frame = context.entry.frame
         line = next((line for each, line in stack if each is frame), self._at.line)
         cut = find_cut(frame, ast.unparse(node), self._files, line, stack)
+        cut = cut or frozen_called(tensor, stack, self._files)
         if cut is not None:
             return Made(cut.location(), cut.by)
         # It never had one.
@@ -375,8 +376,7 @@ class _Refused:
     def _start(
         self, tensor: Any, node: ast.expr | None, info: TensorInfo
     ) -> tuple[ast.AST | None, Context | None]:
-        """Where the search begins: the user's expression, else the tensor's name in the frame that
-        knows it, else the call."""
+        """Where to begin: the expression, the tensor's name in a frame that has it, the call."""
         if node is not None:
             return node, self._context
         for each in reversed(self._tb.stack()):

@@ -188,7 +188,7 @@ def refusal(
     if module is not None:
         # Another variable of the same memory, as a hook keeps, is not what is written to.
         by = f"{names.modules.get(id(module), class_name(module))}{IN_PLACE}"
-        named = Named("", kind_of(subject), None)
+        named = Named(_handed_over(subject, user), kind_of(subject), None)
     if named is None:
         named = known[1] if known is not None else Named("", kind_of(subject), None)
     info = describe(subject, named.name or None, named.kind, named.owner)
@@ -200,6 +200,15 @@ def refusal(
     return RawRefused(
         tracer.seq(), spot, by, info, kind, iterations.iteration(user), made, None, made_by
     )
+
+
+def _handed_over(tensor: Any, user: FrameType | None) -> str:
+    """The variable with this very tensor that the user's statement reads, "" for none."""
+    if user is None:
+        return ""
+    read = _names(statement_at(user.f_code.co_filename, user.f_lineno))
+    held = variables(user.f_locals).items()
+    return next((name for name, value in held if value is tensor and name in read), "")
 
 
 def _writing_module(frame: FrameType | None, files: UserFiles) -> Any:

@@ -7,6 +7,8 @@ import re
 
 from graphlab.language import message
 from graphlab.source.blocks import Block, Edit, StatementInScope
+from graphlab.source.rewriting import Rewriting
+from graphlab.source.vocabulary import GUARDS
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
 
@@ -113,6 +115,58 @@ def _updated(here: StatementInScope, statement: ast.stmt) -> str | None:
         return None
     sign = "-=" if isinstance(value.op, ast.Sub) else "+="
     return f"{target} {sign} {here.text(value.right)}"
+
+
+def written_in_place(trace: Trace, at: Location | None) -> Help | None:
+    """``w -= lr * w.grad`` for ``w = w - lr * w.grad`` under no_grad, whose result has no graph and
+    requires no grad, and for those beside it. Where the program clears no gradient, these clear
+    theirs: what stood there before came without one in each turn."""
+    file = Rewriting.of(trace, at)
+    here = file.statement(at.line) if file is not None and at is not None else None
+    if file is None or here is None or _in_place(file, here) is None:
+        return None
+    body = file.body(here) or [here]
+    first = last = body.index(here)
+    while first and _in_place(file, body[first - 1]):
+        first -= 1
+    while last + 1 < len(body) and _in_place(file, body[last + 1]):
+        last += 1
+    run = body[first : last + 1]
+    guards = (ast.unparse(each) for block in file.around(here) for each in _headers(block))
+    guarded = any(word in each for each in guards for word in GUARDS)
+    known = file.torch()
+    if known is None or file.lines[here.lineno - 1][: here.col_offset].strip():
+        return None
+    indent = " " * here.col_offset
+    deeper = indent if guarded else f"{indent}    "
+    lines = [f"{deeper}{new}\n" for each in run if (new := _in_place(file, each))]
+    targets = [ast.unparse(each.targets[0]) for each in run if isinstance(each, ast.Assign)]
+    if not any(each in file.source for each in (".grad = None", "grad.zero_(", "zero_grad(")):
+        lines += [f"{deeper}{each}.grad = None\n" for each in targets]
+    header = "" if guarded else f"{indent}with {known[0]}.no_grad():\n"
+    text = message("repairs.operations.in_place", name=targets[run.index(here)], line=here.lineno)
+    return file.help(text, (*file.whole(run[0], run[-1]), header + "".join(lines)), *known[1])
+
+
+def _headers(block: ast.AST) -> list[ast.expr]:
+    """What is around a block, or a function, as it runs."""
+    if isinstance(block, ast.With):
+        return [each.context_expr for each in block.items]
+    return getattr(block, "decorator_list", [])
+
+
+def _in_place(file: Rewriting, statement: ast.stmt) -> str | None:
+    """``w -= lr * w.grad`` for ``w = w - lr * w.grad`` or ``w = w.data - …``."""
+    if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+        return None
+    value, target = statement.value, ast.unparse(statement.targets[0])
+    if not isinstance(value, ast.BinOp) or not isinstance(value.op, ast.Sub | ast.Add):
+        return None
+    same = {target, f"{target}.data", f"{target}.detach()"}
+    if ast.unparse(value.left) not in same or f"{target}.grad" not in ast.unparse(value.right):
+        return None
+    sign = "-=" if isinstance(value.op, ast.Sub) else "+="
+    return f"{target} {sign} {file.text(value.right)}"
 
 
 def clone_expanded(trace: Trace, at: Location) -> Help | None:

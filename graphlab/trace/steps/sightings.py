@@ -56,7 +56,8 @@ class ScheduleOff:
     `rate`, its first one, was never used; or it goes down in `epochs` steps, which is how often the
     loop over epochs runs, and was stepped `count` times, so that its rate came back up; or it was
     built at `at` and is `never` stepped, or what is `named` there is not called. plan: a library
-    steps it, and `at` is where it was built."""
+    steps it, and `at` is where it was built. loss: it was built at `at` to lower the rate where a
+    number stops to rise, and each of `count` times it was given this, a loss."""
 
     at: Location | None
     optimizer: OptimizerAt
@@ -71,3 +72,4 @@ class ScheduleOff:
     never: bool = False
     named: str = ""
     plan: bool = False
+    loss: str = ""

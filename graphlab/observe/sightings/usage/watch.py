@@ -12,6 +12,7 @@ from graphlab.observe.sightings.usage.hooks import HooksAdded
 from graphlab.observe.sightings.usage.hyperparameters import Hyperparameters
 from graphlab.observe.sightings.usage.labels import Labels
 from graphlab.observe.sightings.usage.loading import EmptyLoads
+from graphlab.observe.sightings.usage.plateaus import Plateaus
 from graphlab.observe.sightings.usage.rates import Schedules
 from graphlab.observe.sightings.usage.remade import RemadeOptimizers
 from graphlab.observe.sightings.usage.scaled_steps import ScaledSteps
@@ -27,6 +28,7 @@ def watchers_of_usage(watched: Watched) -> Iterator[Watcher]:
     yield ScoresViewed(watched)
     yield Labels(watched)
     yield Schedules(watched)
+    yield Plateaus(watched)
     yield ScaledSteps(watched)
     yield Closures(watched)
     yield HookResults(watched)

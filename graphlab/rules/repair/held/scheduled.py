@@ -85,6 +85,21 @@ def scheduled_last(both: Common) -> Help | None:
     )
 
 
+def waits_for_less(trace: Trace, at: Location | None) -> Help | None:
+    """``mode="min"`` for ``mode="max"`` where a scheduler is built."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    modes = [
+        each
+        for each in ast.walk(statement or ast.Pass())
+        if isinstance(each, ast.Constant) and each.value == "max"
+    ]
+    if file is None or len(modes) != 1:
+        return None
+    text = file.text(modes[0]).replace("max", "min")
+    return file.help(message("training.gl132.help_upwards"), (*file.span(modes[0]), text))
+
+
 def scheduled_for(trace: Trace, at: Location | None, name: str, other: str) -> Help | None:
     """``StepLR(optimizer_D, 30)`` for ``StepLR(optimizer_G, 30)`` where a scheduler is built."""
     file = Rewriting.of(trace, at)
