@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from graphlab.source.rewriting import Rewriting
 from graphlab.trace.model import Backward, Location, Share, Step, Trace
+from graphlab.trace.steps.sightings import AskedOfInput
 
 # Shares of such a loss below this are not reported.
 LEAST_SHARE = 0.02
-_LOOPS = (ast.For, ast.While)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,57 +60,10 @@ def only_attacks(trace: Trace) -> set[str]:
 
 
 def _asked_of(trace: Trace, at: Location, stepped: Location | None) -> str:
-    """The variable, a leaf of its own, whose gradient the function or the inner loop around the
-    backward at `at` reads; empty where the step is in there as well, as that is to apply them."""
-    file = Rewriting.of(trace, at)
-    statement = file.statement(at.line) if file is not None else None
-    if file is None or statement is None or stepped is None:
-        return ""
-    function = file.function(statement)
-    scope: ast.AST | None = function
-    if stepped.file == file.file:
-        step = file.statement(stepped.line)
-        if step is None:
-            return ""
-        around = {id(each) for each in file.around(step)}
-        apart = [e for e in file.around(statement) if id(e) not in around]
-        scope = next((e for e in apart if e is function or isinstance(e, _LOOPS)), None)
-    if scope is None or any(_is_step(each) for each in ast.walk(scope)):
-        return ""
-    read = {
-        each.value.id
-        for each in ast.walk(scope)
-        if isinstance(each, ast.Attribute)
-        and each.attr == "grad"
-        and isinstance(each.ctx, ast.Load)
-        and isinstance(each.value, ast.Name)
-    }
-    leaves = read & {*_leaves(function or file.tree)}
-    return leaves.pop() if len(leaves) == len(read) == 1 else ""
-
-
-def _is_step(node: ast.AST) -> bool:
-    return isinstance(node, ast.Attribute) and node.attr in ("step", "parameters")
-
-
-def _leaves(scope: ast.AST) -> Iterator[str]:
-    """The variables that a function tells to require grad."""
-    for node in ast.walk(scope):
-        if isinstance(node, ast.Assign):
-            names = [each.id for each in node.targets if isinstance(each, ast.Name)]
-            if names and _requires_grad(node.value):
-                yield from names
-            for each in node.targets:
-                if isinstance(each, ast.Attribute) and each.attr == "requires_grad":
-                    yield ast.unparse(each.value)
-        elif isinstance(node, ast.Expr) and _requires_grad(node.value):
-            yield ast.unparse(node.value).partition(".")[0]
-
-
-def _requires_grad(node: ast.expr) -> bool:
-    """Whether it is a call that makes a leaf, or the like of ``x.requires_grad_()``."""
-    if not isinstance(node, ast.Call):
-        return False
-    if any(each.arg == "requires_grad" for each in node.keywords):
-        return True
-    return isinstance(node.func, ast.Attribute) and node.func.attr == "requires_grad_"
+    """The input that the backward at `at` is there for; empty where the step is in the same loop or
+    function, as that is to apply the gradients of parameters."""
+    for each in trace.sightings:
+        if isinstance(each, AskedOfInput) and each.at == at and stepped is not None:
+            inside = stepped.file == at.file and each.first <= stepped.line <= each.last
+            return "" if inside else each.leaf
+    return ""

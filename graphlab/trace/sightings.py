@@ -7,7 +7,7 @@ from typing import Literal
 
 from graphlab.trace.module_sightings import ModuleSighting
 from graphlab.trace.ranks.sightings import RankSighting
-from graphlab.trace.steps.sightings import Fate, ScheduleOff, SteppedPast
+from graphlab.trace.steps.sightings import AskedOfInput, Fate, ScheduleOff, SteppedPast
 from graphlab.trace.values import Count, Location, OptimizerAt, TensorAt
 
 
@@ -364,7 +364,8 @@ class DrawnWithoutGraph:
 
 # A Trace holds these under `sightings`.
 Sighting = (
-    Fate
+    AskedOfInput
+    | Fate
     | Starved
     | SoftmaxTwice
     | BroadcastLoss

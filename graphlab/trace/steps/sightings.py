@@ -73,3 +73,14 @@ class ScheduleOff:
     named: str = ""
     plan: bool = False
     loss: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedOfInput:
+    """A backward at `at` that stands where the gradient of `leaf`, an input, is read: in the
+    innermost loop or function, which goes from the line `first` to `last` and steps nothing."""
+
+    at: Location
+    leaf: str
+    first: Count
+    last: Count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphlab.observe.sightings.flow.asked_gradients import AskedGradients
 from graphlab.observe.sightings.flow.cut_states import CutStates
 from graphlab.observe.sightings.flow.drawn import DrawnValues
 from graphlab.observe.sightings.flow.held_plain import HeldPlains
@@ -29,3 +30,4 @@ def watchers_of_flow(watched: Watched) -> Iterator[Watcher]:
     yield ScheduledTwices(watched)
     yield LeftIn(watched)
     yield SteppedPasts(watched)
+    yield AskedGradients(watched)
