@@ -3,12 +3,7 @@ results, and memories of earlier turns."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
-import pytest
+from tests.fix.conftest import Fix
 
 # The optimizer is built for the network that a copy of is trained.
 COPIED = """
@@ -183,22 +178,6 @@ for turn in range(6):
     loss.backward()
     optimizer.step()
 """
-
-Fix = Callable[[str], tuple[int, str, list[str]]]
-
-
-@pytest.fixture
-def fix(command: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fix:
-    monkeypatch.chdir(tmp_path)
-
-    def run(text: str) -> tuple[int, str, list[str]]:
-        (tmp_path / "train.py").write_text(text)
-        done = command("fix", "train.py", "--apply", "--json", "r.json")
-        report = json.loads((tmp_path / "r.json").read_text())
-        verdicts = [each["verdict"] for each in report["candidates"]]
-        return done.returncode, (tmp_path / "train.py").read_text(), verdicts
-
-    return run
 
 
 def test_the_optimizer_is_given_what_is_trained(fix: Fix) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 import pytest
+
+from tests.fix.conftest import Fix
 
 # One loss, gone back from by a helper and by its caller, with a clipping in between.
 TWICE = """
@@ -194,22 +191,6 @@ for turn in range(12):
     loss.backward()
     optimizer.step()
 """
-
-Fix = Callable[[str], tuple[int, str, list[str]]]
-
-
-@pytest.fixture
-def fix(command: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Fix:
-    monkeypatch.chdir(tmp_path)
-
-    def run(text: str) -> tuple[int, str, list[str]]:
-        (tmp_path / "train.py").write_text(text)
-        done = command("fix", "train.py", "--apply", "--json", "r.json")
-        report = json.loads((tmp_path / "r.json").read_text())
-        verdicts = [each["verdict"] for each in report["candidates"]]
-        return done.returncode, (tmp_path / "train.py").read_text(), verdicts
-
-    return run
 
 
 def test_a_loss_is_gone_back_from_once_where_what_lies_between_needs_it(fix: Fix) -> None:
