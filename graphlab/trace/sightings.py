@@ -364,8 +364,7 @@ class DrawnWithoutGraph:
 
 # A Trace holds these under `sightings`.
 Sighting = (
-    AskedOfInput
-    | Fate
+    Fate
     | Starved
     | SoftmaxTwice
     | BroadcastLoss
@@ -380,6 +379,7 @@ Sighting = (
     | SettingUnread
     | ScheduleOff
     | SteppedPast
+    | AskedOfInput
     | OptimizerRefused
     | NothingLoaded
     | HookAgain
