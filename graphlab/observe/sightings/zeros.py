@@ -286,7 +286,10 @@ def _extent(tensor: Any) -> tuple[Any, ...]:
     """Where the elements of a tensor lie."""
     methods = torch.Tensor
     place = storage_key(tensor), methods.storage_offset(tensor)
-    return (*place, shape_of(tensor), methods.stride(tensor)) if place[0] is not None else (tensor,)
+    if place[0] is None:
+        # Tensors themselves would be compared element by element.
+        return (id(tensor),)
+    return (*place, shape_of(tensor), methods.stride(tensor))
 
 
 def _is_zero(value: Any) -> bool:
