@@ -11,7 +11,7 @@ from typing import Any
 from graphlab.source.effects.stores import Store, last_part, stores, stores_named
 from graphlab.source.evaluate import in_frame
 from graphlab.source.files import UserFiles
-from graphlab.source.objects import LOST, attributes, is_a, lookup
+from graphlab.source.objects import LOST, attribute, attributes, is_a, lookup
 from graphlab.source.places import parse
 
 _mro = type.__dict__["__mro__"].__get__
@@ -82,7 +82,7 @@ def stores_behind(label: str, frame: FrameType, files: UserFiles) -> list[Store]
     try:
         node = ast.parse(label, mode="eval").body
     except SyntaxError:
-        return []
+        return _of_numbered(label, frame, files)
     while isinstance(node, ast.Subscript) and not _is_word(node.slice):
         node = node.value
     if isinstance(node, ast.Name):
@@ -106,6 +106,16 @@ def stores_behind(label: str, frame: FrameType, files: UserFiles) -> list[Store]
         where = loaded_files(files, frame)
         found += stores_from_outside(last_part(node.value), node.attr, where)
     return found
+
+
+def _of_numbered(label: str, frame: FrameType, files: UserFiles) -> list[Store]:
+    """The stores into an attribute behind a module's number, ``net.1.moving_mean``, which no
+    expression can be."""
+    first, *path = label.split(".")
+    holder = lookup(first, frame.f_locals, frame.f_globals)
+    for each in path[:-1]:
+        holder = attribute(holder, each) if holder is not LOST else LOST
+    return stores_of_attribute(holder, path[-1], files) if path and holder is not LOST else []
 
 
 def _of_name(name: str, frame: FrameType) -> list[Store]:

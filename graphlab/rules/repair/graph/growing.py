@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from graphlab.language import message
 from graphlab.source.rewriting import Rewriting
@@ -38,6 +38,29 @@ def detached_as_kept(trace: Trace, at: Location | None) -> Iterator[Help]:
         found = file.help(message("repairs.tried.keep_without"), *edits)
         if found is not None:
             yield found
+
+
+def detached_after(trace: Trace, at: Location, names: Sequence[str]) -> Help | None:
+    """Detach what the statement at `at` takes apart, ``y, self.mean = norm(x, self.mean)``, right
+    after it: those of the `names` that it keeps."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None else None
+    if file is None or not isinstance(statement, ast.Assign):
+        return None
+    lasts = {name.rsplit(".", 1)[-1] for name in names}
+    kept = [
+        text
+        for target in statement.targets
+        if isinstance(target, ast.Tuple | ast.List)
+        for each in target.elts
+        if isinstance(each, ast.Name | ast.Attribute)
+        and (text := ast.unparse(each)).rsplit(".", 1)[-1] in lasts
+    ]
+    if not kept:
+        return None
+    end, indent = file.whole(statement)[1], " " * statement.col_offset
+    lines = "".join(f"{indent}{each} = {each}.detach()\n" for each in kept)
+    return file.help(message("repairs.tried.keep_without"), (end, end, lines))
 
 
 def _keeps(call: ast.Call) -> bool:
