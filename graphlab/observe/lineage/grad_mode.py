@@ -7,7 +7,7 @@ from typing import Final
 
 from graphlab.observe.notes import Cut
 from graphlab.source.effects.assignments import call_or_source, is_guard
-from graphlab.source.places import beside, nodes_of, parse, statement_at
+from graphlab.source.places import beside, kinds_of, parse, statement_at
 from graphlab.source.vocabulary import HARMLESS_BLOCKS
 from graphlab.trace.model import Location
 
@@ -15,7 +15,7 @@ from graphlab.trace.model import Location
 ENABLED: Final = "on"
 UNKNOWN: Final = "unknown"
 
-_Function = ast.FunctionDef | ast.AsyncFunctionDef
+_FUNCTIONS = ast.FunctionDef, ast.AsyncFunctionDef
 
 
 def mode_at(file: str, scope: ast.AST | None, line: int, function: str) -> Cut | str | None:
@@ -24,9 +24,8 @@ def mode_at(file: str, scope: ast.AST | None, line: int, function: str) -> Cut |
     tree = parse(file)
     around = [
         each
-        for each in (ast.walk(tree) if tree is not None else ())
-        if isinstance(each, ast.With | ast.AsyncWith | _Function)
-        and each.lineno < line <= (each.end_lineno or 0)
+        for each in kinds_of(tree, ast.With, ast.AsyncWith, *_FUNCTIONS)
+        if each.lineno < line <= (each.end_lineno or 0)
     ]
     unknown: str | None = None
     for each in sorted(around, key=lambda each: each.lineno, reverse=True):
@@ -48,13 +47,11 @@ def mode_at(file: str, scope: ast.AST | None, line: int, function: str) -> Cut |
 def guard_around(file: str, tree: ast.Module | None, line: int, function: str) -> Cut | None:
     """The last of the guards that turn gradients off around a line: a block's or a decorator's."""
     best: ast.expr | None = None
-    for each in nodes_of(tree):
-        last = getattr(each, "end_lineno", 0) or 0
-        told: list[ast.expr] = []
-        if isinstance(each, ast.With) and each.lineno < line <= last:
-            told = [item.context_expr for item in each.items]
-        if isinstance(each, ast.FunctionDef) and each.lineno < line <= last:
-            told = each.decorator_list[::-1]
+    for each in kinds_of(tree, ast.With, ast.FunctionDef):
+        if not each.lineno < line <= (each.end_lineno or 0):
+            continue
+        block = isinstance(each, ast.With)
+        told = [item.context_expr for item in each.items] if block else each.decorator_list[::-1]
         best = next((one for one in reversed(told) if is_guard(one)), best)
     return Cut(best, _short(ast.unparse(best)), file, function) if best is not None else None
 
@@ -66,8 +63,8 @@ def _short(by: str) -> str:
 def switched_off(file: str, function: str) -> Cut | None:
     """The statement of a file that turns gradients off for good."""
     tree = parse(file)
-    for each in ast.walk(tree) if tree is not None else ():
-        if isinstance(each, ast.Expr) and isinstance(each.value, ast.Call):
+    for each in kinds_of(tree, ast.Expr):
+        if isinstance(each.value, ast.Call):
             text = ast.unparse(each)
             if text.endswith("set_grad_enabled(False)"):
                 return Cut(each, text, file, function)

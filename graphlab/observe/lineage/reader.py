@@ -40,11 +40,10 @@ from graphlab.source.effects.truth import assignments_run, given_in_loop
 from graphlab.source.evaluate import evaluate
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import LOST, is_a, variables
-from graphlab.source.places import nodes_of, parse
+from graphlab.source.places import kinds_of, parse
 from graphlab.source.vocabulary import CUTS, FACTS, SIZES
 
 _DEPTH = 16
-_LOOPS = ast.For | ast.comprehension
 
 
 class Lineage:
@@ -76,7 +75,7 @@ class Lineage:
 
     def value(self, node: ast.AST, before: int, depth: int = 0) -> Result:
         """What the expression `node` was, evaluated at line `before`."""
-        if self.tree is None or depth > _DEPTH:
+        if self.tree is None or depth > _DEPTH or self.trail.is_long():
             return None
         self.now = max(self.now, before)
         key = (id(node), before)
@@ -148,8 +147,8 @@ class Lineage:
         """What loops and comprehensions take `name` from."""
         return [each.iter for each in self.loops() if name in target_names(each.target)]
 
-    def loops(self) -> list[ast.For | ast.comprehension]:
-        return [each for each in nodes_of(self.scope) if isinstance(each, _LOOPS)]
+    def loops(self) -> tuple[ast.For | ast.comprehension, ...]:
+        return kinds_of(self.scope, ast.For, ast.comprehension)
 
     def attribute(self, node: ast.Attribute, before: int, depth: int) -> Result:
         """The result of an attribute; ``.data`` drops the graph."""
@@ -322,8 +321,7 @@ class Lineage:
 
     def returns(self) -> list[ast.Return]:
         """The return statements of the function, those with a value."""
-        found = nodes_of(self.scope)
-        return [each for each in found if isinstance(each, ast.Return) and each.value is not None]
+        return [each for each in kinds_of(self.scope, ast.Return) if each.value is not None]
 
     def inside(
         self, node: ast.Call, callee: Any, inputs: list[Result], before: int, depth: int

@@ -11,6 +11,10 @@ from graphlab.observe.notes import Cut
 from graphlab.observe.tensors import is_leaf, is_tensor, is_view, requires_grad
 from graphlab.source.objects import items
 
+# A search that has read so many expressions knows no more than that. Those of a usual script take
+# a few hundred; through the methods of a large library they would multiply without end.
+LONGEST = 2_000
+
 # The result for a value that had a graph behind it.
 HAS_GRAPH: Final = "has a graph"
 
@@ -40,6 +44,12 @@ class Trail:
         self.cut_before: list[tuple[Cut, Any]] = []
         # Whether gradients were on where the search began.
         self.grad_enabled = torch.is_grad_enabled()
+        self._read = 0
+
+    def is_long(self) -> bool:
+        """Count one more expression, and say whether the search ends here."""
+        self._read += 1
+        return self._read > LONGEST
 
     def note(self, value: Any) -> None:
         """Add the leaves among a value, or in it."""

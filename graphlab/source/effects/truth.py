@@ -12,7 +12,7 @@ from typing import Any
 from graphlab.source.effects.assignments import assignments_in, stores_in
 from graphlab.source.evaluate import evaluate
 from graphlab.source.objects import LOST, exactly, is_a, items
-from graphlab.source.places import nodes_of
+from graphlab.source.places import kinds_of, nodes_of
 
 Lookup = Callable[[str], Any]
 _ON = ("requires_grad", "True")
@@ -204,9 +204,7 @@ def _asked(made: ast.expr, scope: ast.AST | None, name: str, before: int) -> boo
 
 
 def _is_left_out(statement: ast.stmt, scope: ast.AST | None, values: Lookup) -> bool:
-    for each in nodes_of(scope):
-        if not isinstance(each, ast.If):
-            continue
+    for each in kinds_of(scope, ast.If):
         for wanted, branch in ((True, each.body), (False, each.orelse)):
             if any(one.lineno <= statement.lineno <= (one.end_lineno or 0) for one in branch):
                 flag = _flag(each.test, scope, values)
