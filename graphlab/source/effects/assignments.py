@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from functools import lru_cache
 
-from graphlab.source.places import nodes_of
+from graphlab.source.places import kinds_of, nodes_of
 from graphlab.source.vocabulary import GUARDS
 
 
@@ -113,7 +113,4 @@ def _entries(node: ast.expr) -> Iterator[tuple[str, ast.expr]]:
 def function_called(tree: ast.Module | None, call: ast.Call) -> ast.FunctionDef | None:
     """A function of the file that is known by its name only, such as one defined in another."""
     name = ast.unparse(call.func).rsplit(".", 1)[-1]
-    for each in nodes_of(tree):
-        if isinstance(each, ast.FunctionDef) and each.name == name:
-            return each
-    return None
+    return next((each for each in kinds_of(tree, ast.FunctionDef) if each.name == name), None)
