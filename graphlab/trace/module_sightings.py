@@ -331,6 +331,17 @@ class FreshFrozen:
 
 
 @dataclass(frozen=True, slots=True)
+class DrawnAnew:
+    """The call `call` at `at`, in each turn of the loop over epochs at `loop`, draws all weights of
+    an optimizer anew, `tensor` the first of them."""
+
+    at: Location
+    loop: Location
+    call: str
+    tensor: TensorAt
+
+
+@dataclass(frozen=True, slots=True)
 class HeldPlain:
     """An optimizer holds `tensor`, which is no parameter and never requires grad. at: the one
     line that made it."""
@@ -378,4 +389,5 @@ ModuleSighting = (
     | FreshFrozen
     | HeldPlain
     | ScheduledTwice
+    | DrawnAnew
 )
