@@ -11,6 +11,7 @@ from graphlab.rules.words import parameter_word
 from graphlab.source.effects.idle.begun_again import begun_again
 from graphlab.trace.finding import Finding, Help, Place, Severity
 from graphlab.trace.model import OptimizerInfo, Step, Trace
+from graphlab.trace.module_sightings import DrawnAnew
 
 # So many optimizers of one line and of parameters with one name tell that each epoch made its own.
 ENOUGH = 3
@@ -44,6 +45,20 @@ def trainings_begun_again(trace: Trace, label: tuple[str, str, Severity]) -> Ite
             failed=Place(found.loop, message("training.gl135.loop")),
             help=(Help(message(f"training.gl135.help_{how}", name=found.name)),),
         )
+
+
+def weights_drawn_anew(trace: Trace, label: tuple[str, str, Severity]) -> Iterator[Finding]:
+    for each in trace.sightings:
+        if isinstance(each, DrawnAnew):
+            first = parameter_word(trace, each.tensor)
+            yield Finding(
+                *label,
+                summary=message("training.gl135.cleared", name=each.call, first=first),
+                tensor=unversioned(trace, each.tensor),
+                cause=Place(each.at, each.call),
+                failed=Place(each.loop, message("training.gl135.loop")),
+                help=(Help(message("training.gl135.help_cleared", name=each.call)),),
+            )
 
 
 def _key(trace: Trace, optimizer: OptimizerInfo) -> tuple[object, str | None]:

@@ -12,7 +12,7 @@ from graphlab.rules.repair.held.stepping import cleared_by_hand
 from graphlab.rules.repair.left_over import clear_gradients
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import first_per_optimizer, never_stepped, unversioned
-from graphlab.rules.uncalled import not_called
+from graphlab.rules.uncalled import never_ran, not_called
 from graphlab.rules.words import several_parameters
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, Location, Step, Trace, ZeroGrad
@@ -34,9 +34,13 @@ def check(trace: Trace) -> Iterator[Finding]:
         late = _late_zero(trace, step)
         cause = Place(late.at, late.target) if late is not None else None
         edit = clear_gradients(trace, step)
-        named = not_called(trace, "zero_grad", partial(_may_clear, trace, optimizer.name))
+        mine = partial(_may_clear, trace, optimizer.name)
+        named = not_called(trace, "zero_grad", mine)
         if late is None and named is not None:
             cause, edit = named
+        elif late is None or late.at == step.at:
+            # A library's own, at most, in the call of it that steps as well.
+            cause = never_ran(trace, "zero_grad", _all_at(trace), mine) or cause
         key, advice = "summary", "once_per_step"
         if step.again is not None:
             key, advice = "in_closure", "as_it_begins"
@@ -62,6 +66,11 @@ def check(trace: Trace) -> Iterator[Finding]:
             by_line.setdefault(each.at, []).append(each)
     for several in by_line.values():
         yield _by_hand(trace, several)
+
+
+def _all_at(trace: Trace) -> set[Location | None]:
+    """The lines that called a zero_grad()."""
+    return {each.at for each in trace.events if isinstance(each, ZeroGrad)}
 
 
 def _by_hand(trace: Trace, several: list[GradientKept]) -> Finding:

@@ -40,7 +40,8 @@ def _summary(each: Restored) -> str:
         return message("training.gl113.mixed", call=each.call, taken=each.taken_by)
     if each.copied:
         return message("training.gl113.copied", call=each.call, taken=each.taken_by)
-    return message("training.gl113.references", call=each.call, taken=each.taken_by)
+    how = "loaded" if each.loaded else "references"
+    return message(f"training.gl113.{how}", call=each.call, taken=each.taken_by)
 
 
 def _help(trace: Trace, each: Restored) -> Help:

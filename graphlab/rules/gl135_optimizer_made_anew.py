@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
-from graphlab.rules.begun_again import trainings_begun_again
+from graphlab.rules.begun_again import trainings_begun_again, weights_drawn_anew
 from graphlab.rules.repair.held.before_loop import made_before_loop
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
@@ -15,6 +15,7 @@ from graphlab.trace.sightings import OptimizerRemade
 
 def check(trace: Trace) -> Iterator[Finding]:
     yield from trainings_begun_again(trace, RULE.label)
+    yield from weights_drawn_anew(trace, RULE.label)
     for each in trace.sightings:
         if not isinstance(each, OptimizerRemade):
             continue

@@ -18,6 +18,7 @@ def check(trace: Trace) -> Iterator[Finding]:
     for each in trace.sightings:
         if isinstance(each, LeftSwappedIn):
             name = parameter_word(trace, each.tensor)
+            back = "restore" if each.kept == each.average else "put_back"
             yield Finding(
                 *RULE.label,
                 summary=message(
@@ -29,7 +30,7 @@ def check(trace: Trace) -> Iterator[Finding]:
                 ),
                 tensor=unversioned(trace, each.tensor),
                 cause=Place(each.at, message("training.gl137.swapped")) if each.at else None,
-                help=(Help(message("training.gl137.put_back", kept=each.kept)),),
+                help=(Help(message(f"training.gl137.{back}", kept=each.kept)),),
             )
         if isinstance(each, AveragedInto):
             names = {"name": each.name, "trained": each.trained}

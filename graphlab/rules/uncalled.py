@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from graphlab.language import message
-from graphlab.source.effects.idle.uncalled import uncalled
+from graphlab.source.effects.idle.uncalled import uncalled, written
 from graphlab.text import lines_with_ends
 from graphlab.trace.finding import Help, Place
-from graphlab.trace.model import Trace
+from graphlab.trace.model import Location, Trace
 
 
 def not_called(
@@ -32,3 +32,15 @@ def not_called(
             at.line,
         ),
     )
+
+
+def never_ran(
+    trace: Trace, method: str, ran: set[Location | None], of: Callable[[str], bool]
+) -> Place | None:
+    """The only statement of the program that calls ``….method()``, if it is none of the lines that
+    `ran`: a condition keeps it from that, or nobody calls the function that it stands in."""
+    at = written(trace.sources, method)
+    if at is None or any(each and (each.file, each.line) == (at.file, at.line) for each in ran):
+        return None
+    owner = at.code.partition(f".{method}(")[0].split(".")[-1]
+    return Place(at, message("words.never_ran", name=at.code)) if of(owner) else None

@@ -15,8 +15,9 @@ class Restored:
     receiver, given: as written. taken, taken_by: the line that took those values, with training
     between; or, where `receiver` and `given` are two names of one object (`one_object`), the line
     that made them that. itself: it is given its own values, again and again, by one expression.
-    copied: what copies them is no load_state_dict(), but one tensor's copy_() or `data`; `mixed`:
-    or an average of them, which mixes each with itself.
+    loaded: other values were loaded into the memory between. copied: what copies them is no
+    load_state_dict(), but one tensor's copy_() or `data`; `mixed`: or an average of them, which
+    mixes each with itself.
     """
 
     at: Location | None
@@ -29,6 +30,7 @@ class Restored:
     itself: bool = False
     copied: bool = False
     mixed: bool = False
+    loaded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +331,17 @@ class FreshFrozen:
 
 
 @dataclass(frozen=True, slots=True)
+class DrawnAnew:
+    """The call `call` at `at`, in each turn of the loop over epochs at `loop`, draws all weights of
+    an optimizer anew, `tensor` the first of them."""
+
+    at: Location
+    loop: Location
+    call: str
+    tensor: TensorAt
+
+
+@dataclass(frozen=True, slots=True)
 class HeldPlain:
     """An optimizer holds `tensor`, which is no parameter and never requires grad. at: the one
     line that made it."""
@@ -376,4 +389,5 @@ ModuleSighting = (
     | FreshFrozen
     | HeldPlain
     | ScheduledTwice
+    | DrawnAnew
 )

@@ -68,3 +68,18 @@ def test_what_is_no_such_swap(body: str) -> None:
 def test_an_average_is_known_by_how_it_is_made(mixed: str, told: bool) -> None:
     body = "for n, p in ps:\n    self.b[n] = p.clone()\n    p.copy_(self.slow[n])\n"
     assert (at_last(body, f"def update(self):\n    {mixed}\n") is not None) == told
+
+
+STORED = """\
+ema.store(net.parameters())
+ema.copy_to(net.parameters())
+other.copy_to(net.parameters())
+"""
+
+
+def test_an_average_that_stores_and_copies_is_told_by_its_methods() -> None:
+    tree = ast.parse(STORED)
+    found = swapped_in(tree, 2)
+    assert found is not None
+    assert (found.weights, found.kept, found.average) == ("net.parameters()", "ema", "ema")
+    assert swapped_in(tree, 1) is None and swapped_in(tree, 3) is None

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import ast
-import os
 from collections.abc import Iterator, Sequence
-from types import FrameType, FunctionType
+from types import FrameType
 from typing import Any
 
 import torch
 
-from graphlab.observe.lineage.callee import entered
-from graphlab.observe.lineage.frozen import frozen_by
+from graphlab.observe.lineage.freezing.frozen import frozen_by
+from graphlab.observe.lineage.freezing.handed import handed_to_library, rebound
 from graphlab.observe.lineage.grad_mode import ENABLED, UNKNOWN, mode_at, switched_off
 from graphlab.observe.lineage.reader import Lineage
 from graphlab.observe.lineage.trail import Result, Trail
-from graphlab.observe.lineage.values import files_of, user_frames
 from graphlab.observe.names import Names, parameters_in, parameters_of
 from graphlab.observe.notes import Cut, Log
 from graphlab.observe.tensors import is_module, is_tensor, requires_grad
-from graphlab.source.effects.assignments import call_or_source, scope_of, target_names
-from graphlab.source.effects.freezes import freezes
+from graphlab.source.effects.assignments import scope_of, target_names
 from graphlab.source.effects.stores import last_part
-from graphlab.source.evaluate import constant, in_frame
-from graphlab.source.files import UserFiles, installed, user_frame
-from graphlab.source.objects import LOST, is_a, static, variables
+from graphlab.source.files import UserFiles, user_frame
+from graphlab.source.objects import variables
 from graphlab.source.places import locate, nodes_of, parse, statement_at
 from graphlab.source.wording import call_at, loss_in
 from graphlab.trace.model import Location
@@ -32,7 +28,6 @@ from graphlab.trace.model import Location
 # (frame, line that it was at), the innermost first.
 Stack = Sequence[tuple[FrameType, int]]
 
-_TORCH = os.path.join(os.path.dirname(torch.__file__), "")
 # Calls that give indices.
 _INDICES = ("argmax", "argmin", "argsort", "searchsorted", "nonzero", "multinomial")
 # Of how many of the optimizers' parameters it is asked what froze them.
@@ -110,58 +105,8 @@ def all_frozen(
     cuts = [frozen_by(each, frame, files, log) for each in [*some, owned[-1]]]
     places = {cut.location() if cut is not None else None for cut in cuts}
     if places == {None}:
-        return _handed_to_library(frame, files, owned)
+        return handed_to_library(frame, files, owned)
     return cuts[0] if len(places) == 1 else None
-
-
-def _handed_to_library(frame: FrameType, files: UserFiles, frozen: list[Any]) -> Cut | None:
-    """The one call of an installed package's function, other than torch's, that was given a module
-    with all of these parameters, frozen by now, or gave it: the user's own lines froze nothing."""
-    found: dict[int, Cut] = {}
-    wanted = {id(each) for each in frozen}
-    gave = not any(
-        constant(freeze.value) is not True
-        for file in files_of(user_frames(frame, files), files)
-        for freeze in freezes(file)
-    )
-    each: FrameType | None = frame
-    while each is not None:
-        lineage = lineage_of(each, files) if each.f_code in files else None
-        nodes = [*nodes_of(lineage.scope)] if lineage is not None else []
-        into = _targets(nodes) if gave else {}
-        for node in nodes:
-            if not isinstance(node, ast.Call) or node.lineno >= each.f_lineno:
-                continue
-            words = [*node.args, *(word.value for word in node.keywords), *into.get(id(node), ())]
-            given = [in_frame(arg, each) for arg in words if isinstance(arg, ast.Name)]
-            modules = [value for value in given if is_module(value)]
-            if not wanted <= {id(p) for p in parameters_in(*modules)}:
-                continue
-            file = _file_of(in_frame(node.func, each))
-            if installed(file) and not file.startswith(_TORCH) and lineage is not None:
-                found[id(node)] = lineage.cut(node, call_or_source(node))
-        each = each.f_back
-    return next(iter(found.values())) if len(found) == 1 else None
-
-
-def _targets(nodes: list[ast.AST]) -> dict[int, list[ast.expr]]:
-    """What the values of calls are assigned to; nothing where a method says that it freezes."""
-    for node in nodes:
-        if isinstance(node, ast.Call) and "freez" in ast.unparse(node.func).lower():
-            return {}
-    return {
-        id(node.value): node.targets
-        for node in nodes
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)
-    }
-
-
-def _file_of(callee: Any) -> str:
-    function = entered(callee)[1]
-    if is_a(callee, type):
-        function = static(callee, "__init__")
-    code = getattr(function, "__code__", None) if type(function) is FunctionType else None
-    return code.co_filename if code is not None else ""
 
 
 def _frozen(module: Any, frame: FrameType, files: UserFiles, log: Log | None) -> Cut | None:
@@ -171,7 +116,7 @@ def _frozen(module: Any, frame: FrameType, files: UserFiles, log: Log | None) ->
     if not parameters:
         return None
     found = frozen_by(parameters[-1], frame, files, log)
-    return found or _rebound(frame, files, parameters)
+    return found or rebound(frame, files, parameters) or handed_to_library(frame, files, parameters)
 
 
 def frozen_called(tensor: Any, stack: list[tuple[FrameType, int]], files: UserFiles) -> Cut | None:
@@ -184,31 +129,6 @@ def frozen_called(tensor: Any, stack: list[tuple[FrameType, int]], files: UserFi
             frozen = own and not any(requires_grad(each) for each in own)
             return _frozen(module, stack[0][0], files, None) if frozen else None
     return None
-
-
-def _rebound(frame: FrameType, files: UserFiles, frozen: list[Any]) -> Cut | None:
-    """The only ``model = model.merge_and_unload()`` that gave the module with these parameters in
-    place of a wrapper: what was trained stayed in the wrapper, which alone had such a method, so
-    that it has run, in an earlier turn at the latest."""
-    found: list[Cut] = []
-    wanted = {id(each) for each in frozen}
-    for each in user_frames(frame, files):
-        lineage = lineage_of(each, files)
-        for node in nodes_of(lineage.scope):
-            call = node.value if isinstance(node, ast.Assign) else None
-            func = call.func if isinstance(call, ast.Call) else None
-            if not isinstance(node, ast.Assign) or not isinstance(func, ast.Attribute):
-                continue
-            holder, target = func.value, node.targets[0]
-            if (
-                isinstance(holder, ast.Name)
-                and ast.unparse(target) == holder.id
-                and is_module(value := in_frame(holder, each))
-                and static(type(value), func.attr) is LOST
-                and wanted <= {id(p) for p in parameters_in(value)}
-            ):
-                found.append(lineage.cut(node, ast.unparse(node)))
-    return found[0] if len(found) == 1 else None
 
 
 def _is_trained(module: Any, frame: FrameType, files: UserFiles) -> bool:

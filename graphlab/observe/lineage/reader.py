@@ -23,6 +23,7 @@ from graphlab.observe.lineage.chained import Chain, layers_of, returned
 from graphlab.observe.lineage.entries import array_given, call_behind, entry_stores, first_of_loop
 from graphlab.observe.lineage.grad_mode import guard_around
 from graphlab.observe.lineage.trail import HAS_GRAPH, Result, Trail, creates, first_of, has_graph
+from graphlab.observe.lineage.unlike import unlike, unlike_holder
 from graphlab.observe.names import parameters_in
 from graphlab.observe.notes import Cut
 from graphlab.observe.tensors import is_module, is_tensor, requires_grad
@@ -169,9 +170,10 @@ class Lineage:
             if found is not None:
                 return found
         found = self.of_call(node, before, depth) if self.trail.thorough or known is None else None
-        if known is not None:
+        if known is not None and (found or has_graph(known) or not self.trail.refused):
             return HAS_GRAPH if has_graph(known) else found
-        return found or self.value(node.value, before, depth)
+        found = found or self.value(node.value, before, depth)
+        return unlike_holder(self, found, known, node.value, before)
 
     def entry(self, node: ast.Subscript, before: int, depth: int) -> Result:
         """The result of an entry of a list or a dict, or of what an index takes out of a tensor."""
@@ -235,7 +237,7 @@ class Lineage:
             finally:
                 self.busy.discard(key)
             if found is HAS_GRAPH:
-                found = self.guard(statement) or self.unlike(name, statement)
+                found = self.guard(statement) or unlike(self, name, statement)
             if found is not None:
                 return found
         return None
@@ -250,15 +252,6 @@ class Lineage:
                 return self.call(source, statement.lineno, depth, at)
             source = element_of(source, at)
         return self.value(source, statement.lineno, depth)
-
-    def unlike(self, name: str, statement: ast.stmt) -> Result:
-        """HAS_GRAPH, unless the present value has none and is of this statement: then that cut it,
-        in an unknown way."""
-        value = self.reach(ast.parse(name, mode="eval").body)
-        last = not any(s.lineno > statement.lineno for s in self.assignments(name, self.now))
-        if last and is_tensor(value) and not requires_grad(value) and self.trail.grad_enabled:
-            return self.cut(statement, ast.unparse(statement))
-        return HAS_GRAPH
 
     def call(self, node: ast.Call, before: int, depth: int, at: int | str | None = None) -> Result:
         """The result of a call, or of one element of the tuple that it gives, from its arguments

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from graphlab.observe.hooks.line_tracer import sequence_counter
-from graphlab.observe.lineage.frozen import frozen_by
+from graphlab.observe.lineage.freezing.frozen import frozen_by
 from graphlab.observe.names import Names, parameters_in, parameters_of
 from graphlab.observe.notes import Log
 from graphlab.observe.optimizers.registry import OptimizerRegistry, OptimizerState

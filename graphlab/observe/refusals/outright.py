@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from graphlab.language import message
 from graphlab.observe.graph.walk import grad_edge, hold, listed, needed, walk
 from graphlab.observe.lineage.cut import Stack, find_cut
-from graphlab.observe.lineage.frozen import frozen_by
+from graphlab.observe.lineage.freezing.frozen import frozen_by
 from graphlab.observe.lineage.loss import cut_of_loss
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Cut, CutAt, Log

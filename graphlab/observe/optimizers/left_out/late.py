@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any, Literal, NamedTuple
 
-from graphlab.observe.lineage.frozen import thawed_by
+from graphlab.observe.lineage.freezing.frozen import thawed_by
 from graphlab.observe.names import Names, parameters_in
 from graphlab.observe.notes import Log, Spot, located
 from graphlab.observe.optimizers.left_out.called_once import library_call

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from types import FrameType
 from typing import Any
 
@@ -12,11 +13,14 @@ from graphlab.observe.notes import RawBackward, Spot, located
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import storage_key
 from graphlab.source.effects.idle.unrestored import SwappedIn, swapped_in
-from graphlab.source.places import parse
+from graphlab.source.files import user_frames
+from graphlab.source.places import locate, parse
+from graphlab.trace.model import Location
 from graphlab.trace.module_sightings import LeftSwappedIn
 
-# How often the training must have gone on with the average, and how many lines that write are read.
-ENOUGH, LINES = 2, 256
+# How often the training must have gone on with the average, how many lines that write are read, and
+# of how many of the calls around one: an average's own method may do it.
+ENOUGH, LINES, CALLS = 2, 256, 2
 
 
 @dataclass(slots=True)
@@ -27,6 +31,7 @@ class Swap:
     first wrote there before a step. first: the first parameter's place in the trace."""
 
     text: SwappedIn
+    at: Location
     taken: int = 0
     storages: set[Any] = field(default_factory=set)
     parameters: set[int] = field(default_factory=set)
@@ -39,7 +44,7 @@ class LeftIn:
     """Told of each write."""
 
     def __init__(self, watched: Watched) -> None:
-        self._registry = watched.ledger.registry
+        self._registry, self._files = watched.ledger.registry, watched.files
         self._swaps: dict[Spot, Swap | None] = {}
         self._live: list[Swap] = []
         # By the storage: the identity of a parameter, and its place in the trace.
@@ -56,9 +61,7 @@ class LeftIn:
         if spot not in self._swaps:
             if len(self._swaps) >= LINES:
                 return
-            at = located(spot)
-            found = swapped_in(parse(at.file), at.line) if at is not None else None
-            self._swaps[spot] = Swap(found) if found is not None else None
+            self._swaps[spot] = self._read(located(spot), frame)
             self._live = [each for each in self._swaps.values() if each is not None]
         if not self._live:
             return
@@ -80,6 +83,15 @@ class LeftIn:
             if mine.first is None and known:
                 mine.first = known[0][1]
 
+    def _read(self, at: Location | None, frame: FrameType) -> Swap | None:
+        around = islice(user_frames(frame, self._files), 1, CALLS)
+        lines = [at] if at is not None else []
+        for at in (*lines, *(locate(each.f_code, each.f_lasti) for each in around)):
+            found = swapped_in(parse(at.file), at.line)
+            if found is not None:
+                return Swap(found, at)
+        return None
+
     def _look(self) -> None:
         """At the parameters that optimizers have, as an average begins to go in."""
         place = self._registry.place_of
@@ -95,14 +107,14 @@ class LeftIn:
 
     def found(self) -> Iterator[LeftSwappedIn]:
         taken = self._registry.taken()
-        for spot, each in self._swaps.items():
+        for each in self._swaps.values():
             # What is put back when the training is over helps it no more.
             if each is None or each.first is None or taken > (each.restored or taken):
                 continue
             count = each.count + (bool(each.storages) and taken > each.taken)
             if count >= ENOUGH:
                 text = each.text
-                yield LeftSwappedIn(located(spot), each.first, text.average, text.kept, count)
+                yield LeftSwappedIn(each.at, each.first, text.average, text.kept, count)
 
 
 def _over(swap: Swap, tensor: Any, by: str) -> bool:

@@ -11,7 +11,7 @@ import torch
 
 from graphlab.observe.graph.walk import LEAF_SEQ, grad_edge, is_function, leaf_of, sequence
 from graphlab.observe.lineage.cut import cut_before
-from graphlab.observe.lineage.frozen import frozen_by
+from graphlab.observe.lineage.freezing.frozen import frozen_by
 from graphlab.observe.names import Names, parameters_in, submodules
 from graphlab.observe.notes import Cut, RawBackward, RawModule, located
 from graphlab.observe.optimizers.never_called import never_called

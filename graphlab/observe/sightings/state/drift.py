@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any, NamedTuple
 
-from graphlab.observe.lineage.frozen import frozen_by
+from graphlab.observe.lineage.freezing.frozen import frozen_by
 from graphlab.observe.notes import RawBackward, Spot, located
 from graphlab.observe.optimizers.registry import OptimizerState
 from graphlab.observe.optimizers.vectors import Copies, any_nonzero, copies_of

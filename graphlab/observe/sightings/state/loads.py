@@ -30,7 +30,8 @@ REMEMBER = 4
 
 @dataclass(frozen=True, slots=True)
 class Taking:
-    """One state_dict(): `value` is its first tensor, `owner` what it was taken of."""
+    """One state_dict(): `value` is its first tensor, `owner` what it was taken of. loads: how many
+    times something else had been loaded into that."""
 
     spot: Spot
     owner: Ref
@@ -38,6 +39,7 @@ class Taking:
     version: int
     seq: int
     steps: dict[int, int]
+    loads: int
 
 
 class Loads:
@@ -53,6 +55,8 @@ class Loads:
         self._loading = loading
         self._takings: dict[Spot, deque[Taking]] = {}
         self._found: dict[Location, Restored] = {}
+        # By the identity of a module: it, and how often values of another's were loaded into it.
+        self._loads: dict[int, tuple[Ref, int]] = {}
         # Lines that load a module's own values, and how many steps there had been at the first.
         self._own: dict[Location, int] = {}
         module, optimizer = torch.nn.Module, torch.optim.Optimizer
@@ -87,7 +91,8 @@ class Loads:
             if first is None or spot is None or owner is None:
                 return
             seq = self._watched.tracer.seq()
-            taking = Taking(spot, Ref(owner), Ref(first), version_of(first), seq, self._steps())
+            version, loads = version_of(first), self._loaded(owner)
+            taking = Taking(spot, Ref(owner), Ref(first), version, seq, self._steps(), loads)
             self._takings.setdefault(spot, deque(maxlen=REMEMBER)).append(taking)
 
     def _module_loads(self, frame: FrameType, event: str, arg: Any) -> None:
@@ -100,8 +105,14 @@ class Loads:
             if event in ("call", "return"):
                 self._loading(module, spot, bool(values.get("assign")), event == "return")
 
+    def _loaded(self, module: Any) -> int:
+        ref, count = self._loads.get(id(module), (None, 0))
+        return count if ref is not None and ref() is module else 0
+
     def _judge(self, module: Any, given: Any, user: FrameType | None, spot: Spot | None) -> None:
         pairs = _aliases(module, given)
+        if not pairs:
+            self._loads[id(module)] = Ref(module), self._loaded(module) + 1
         if not pairs or user is None or spot is None:
             return
         registry = self._watched.ledger.registry
@@ -116,6 +127,9 @@ class Loads:
             not owners and self._by_hand(taking, pairs)
         ):
             self._note(at, taking)
+        elif taking.owner() is module and self._loaded(module) > taking.loads:
+            # An average was to take the place of the values for a while: it is what is kept now.
+            self._note(at, taking, loaded=True)
         elif any(now.get(owner, 0) for owner in owners):
             self._one_object(at, taking, user)
         elif not owners:
@@ -141,14 +155,15 @@ class Loads:
         same = [each for each in every if each.owner() is owner]
         return same[0] if len({each.spot for each in same}) == 1 else None
 
-    def _note(self, at: Location, taking: Taking) -> None:
+    def _note(self, at: Location, taking: Taking, loaded: bool = False) -> None:
         if at in self._found:
             return
         receiver, given = _parts(at, "load_state_dict")
         taken = locate(*taking.spot)
         self._found[at] = Restored(
-            at, f"{receiver}.load_state_dict()", receiver, given, taken, _taken_by(taken)
-        )
+            at, f"{receiver}.load_state_dict()", receiver, given, taken, _taken_by(taken),
+            loaded=loaded,
+        )  # fmt: skip
 
     def _one_object(self, at: Location, taking: Taking, user: FrameType) -> None:
         """Loaded from what is the same module under another name."""

@@ -16,6 +16,7 @@ from graphlab.observe.sightings.state.fixed import FixedNetworks
 from graphlab.observe.sightings.state.flags import Flags
 from graphlab.observe.sightings.state.given.eval_mode import GivenInEval
 from graphlab.observe.sightings.state.given.fresh import FreshLayers
+from graphlab.observe.sightings.state.given.redrawn import Redraws
 from graphlab.observe.sightings.state.kept_values import KeptValues
 from graphlab.observe.sightings.state.loads import Loads
 from graphlab.observe.sightings.state.modes import Modes
@@ -62,6 +63,7 @@ def watchers_of_state(watched: Watched) -> Iterator[Watcher]:
     yield Modes(watched)
     yield GivenInEval(watched)
     yield FreshLayers(watched)
+    yield Redraws(watched)
     yield UndoneEvals(watched)
     yield FixedNetworks(watched)
     yield Averages(watched)

@@ -7,7 +7,7 @@ import ast
 import re
 from dataclasses import dataclass
 
-from graphlab.source.places import place
+from graphlab.source.places import parse, place
 from graphlab.trace.values import Location
 
 # What gives new parameters the values of others, or keeps the old ones.
@@ -53,6 +53,25 @@ def begun_again(file: str, source: str, step: int) -> BegunAgain | None:
                 name,
                 bool(cleared),
             )
+    return None
+
+
+def drawn_again(file: str, line: int) -> BegunAgain | None:
+    """The statement at `line` that is but a call, ``model.reset_parameters()``, and stands as it is
+    in the body of a loop over epochs that says nowhere that anything is kept."""
+    tree = parse(file)
+    for loop in ast.walk(tree) if tree is not None else ():
+        if not isinstance(loop, ast.For) or "epoch" not in ast.unparse(loop.target).lower():
+            continue
+        for node in loop.body:
+            inside = node.lineno <= line <= (node.end_lineno or 0)
+            if inside and isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+                if _KEEPS.search(ast.unparse(loop)):
+                    return None
+                where = ast.copy_location(ast.Pass(), loop)
+                where.end_lineno = loop.lineno
+                name = f"{ast.unparse(node.value.func)}()"
+                return BegunAgain(place(node, file), place(where, file), name, True)
     return None
 
 

@@ -11,11 +11,15 @@ _AVERAGES = frozenset({"ema", "emas", "shadow", "swa", "avg", "averaged", "avera
 # What tells that a value is a copy.
 _COPIES = ("clone(", "deepcopy(")
 _KEEPING = ("mul_", "lerp_")
+# The methods of an average that keep the weights, and then put the average in their place:
+# torch_ema's, and those of all that follow it.
+_STORES, _PUTS_IN = "store", "copy_to"
 
 
 @dataclass(frozen=True, slots=True)
 class SwappedIn:
-    """`weights`, as they are written, were kept in `kept`, and then given what is in `average`."""
+    """`weights`, as they are written, were kept in `kept`, and then given what is in `average`: one
+    and the same object where that does both."""
 
     weights: str
     kept: str
@@ -24,16 +28,19 @@ class SwappedIn:
 
 def swapped_in(tree: ast.Module | None, line: int) -> SwappedIn | None:
     """What the statement at this line swaps in, in the function whose line it is."""
+    if tree is None:
+        return None
     functions = [
         node
-        for node in (ast.walk(tree) if tree is not None else ())
+        for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef) and node.lineno < line <= (node.end_lineno or 0)
     ]
-    if tree is None or not functions:
-        return None
-    function = functions[-1]
+    function = functions[-1] if functions else tree
     statement = _at(function, line)
-    written = _written(statement) if statement is not None else None
+    by_itself = _stored(statement, function) if statement is not None else None
+    if by_itself is not None:
+        return by_itself
+    written = _written(statement) if statement is not None and functions else None
     if written is None:
         return None
     weights, given = written
@@ -48,7 +55,25 @@ def swapped_in(tree: ast.Module | None, line: int) -> SwappedIn | None:
     return SwappedIn(weights, kept, average)
 
 
-def _at(function: ast.FunctionDef, line: int) -> ast.stmt | None:
+def _stored(statement: ast.stmt, function: ast.AST) -> SwappedIn | None:
+    """``ema.copy_to(…)``, after ``ema.store(…)``."""
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    func = call.func if isinstance(call, ast.Call) else None
+    if not isinstance(call, ast.Call) or not isinstance(func, ast.Attribute) or not call.args:
+        return None
+    average = ast.unparse(func.value)
+    stores = any(
+        isinstance(each, ast.Call)
+        and each.lineno < call.lineno
+        and ast.unparse(each.func) == f"{average}.{_STORES}"
+        for each in ast.walk(function)
+    )
+    if func.attr != _PUTS_IN or not stores:
+        return None
+    return SwappedIn(ast.unparse(call.args[0]), average, average)
+
+
+def _at(function: ast.AST, line: int) -> ast.stmt | None:
     found = [
         node
         for node in ast.walk(function)

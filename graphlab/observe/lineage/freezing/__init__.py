@@ -1,0 +1,1 @@
+"""What froze a tensor, or all that a loss was computed from."""
