@@ -15,6 +15,8 @@ _SENDING, _RECEIVING = ("send", "isend"), ("recv", "irecv")
 _Statement = ast.For | ast.AsyncFor | ast.While
 # A loop: its file, and its first line.
 Loop = tuple[str, int]
+# By the line of a call that communicated, the program's lines that led to it, outermost first.
+Ways = dict[tuple[str, int] | None, tuple[Location, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +213,26 @@ def loop_left(
                     if line is not None:
                         alike = alike or (one, (place.file, loop.lineno))
     return alike
+
+
+def ways_to(joint: Joint) -> Ways:
+    return {
+        _place(call): call.lines
+        for trace in joint.traces.values()
+        for each in trace.sightings
+        if isinstance(each, Exchanged)
+        for call in each.calls
+    }
+
+
+def stands_before(one: Location, other: Location, ways: Ways) -> bool:
+    """Whether the program comes to a line before another one: in the outermost function in which
+    they are led to from different lines, or else, in one file, by their own."""
+    way = ways.get((one.file, one.line), (one,))
+    found = _fork(way, ways.get((other.file, other.line), (other,)))
+    if found is not None and found[1] is not None:
+        return way[found[0]].line < found[1]
+    return one.file == other.file and one.line < other.line
 
 
 def communicating(joint: Joint) -> set[Loop]:

@@ -9,13 +9,16 @@ from types import MappingProxyType
 
 from graphlab.language import message
 from graphlab.ranks.order import (
+    Ways,
     communicating,
     counterparts,
     crossed,
     first_difference,
     loop_left,
     passed_over,
+    stands_before,
     waits_for_each_other,
+    ways_to,
 )
 from graphlab.rules.forks import fork
 from graphlab.trace.model import Trace
@@ -167,11 +170,11 @@ def _by_counts(waiting: Waiting) -> Parted | None:
         # first. But first of all a call that one of them never made, and that ended, though
         # another's call of something else took its place.
         there = {(at.file, at.line) for at in stops.values()}
-        unequal, rows = _unequal(lines), [*lines]
+        unequal, rows, ways = _unequal(lines), [*lines], ways_to(joint)
 
         def order(row: Row) -> tuple[bool, bool, bool]:
             at, operation, _ = row
-            waited, passed = (at.file, at.line) in there, _passed_by(row, rows, stops)
+            waited, passed = (at.file, at.line) in there, _passed_by(row, rows, stops, ways)
             ended = passed and not waited and operation in unequal
             return not ended, not waited, not passed
 
@@ -189,18 +192,20 @@ def _by_counts(waiting: Waiting) -> Parted | None:
     return None
 
 
-def _passed_by(row: Row, rows: list[Row], stops: dict[int, Location]) -> bool:
+def _passed_by(row: Row, rows: list[Row], stops: dict[int, Location], ways: Ways) -> bool:
     """Whether some rank never made the call, and not because it still waits in an earlier line, at
     a call that it has made once more than the others."""
     at, _, counts = row
     return any(
-        count == 0 and not _waits_before(at, rank, rows, stops.get(rank))
+        count == 0 and not _waits_before(at, rank, rows, stops.get(rank), ways)
         for rank, count in counts.items()
     )
 
 
-def _waits_before(at: Location, rank: int, rows: list[Row], stop: Location | None) -> bool:
-    if stop is None or stop.file != at.file or stop.line >= at.line:
+def _waits_before(
+    at: Location, rank: int, rows: list[Row], stop: Location | None, ways: Ways
+) -> bool:
+    if stop is None or not stands_before(stop, at, ways):
         return False
     return any(
         (where.file, where.line) == (stop.file, stop.line)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from graphlab.rules.forks import diversion
 from graphlab.rules.repair.ranks.alone import alone_afterwards, on_every_rank
 from graphlab.rules.repair.ranks.samplers import same_settings
-from graphlab.rules.repair.ranks.together import averaged_first
+from graphlab.rules.repair.ranks.together import averaged_first, decided_together
 from tests.rules.build import Script
 from tests.rules.test_ranks_repairs import lines
 
@@ -56,6 +57,68 @@ def test_the_others_leave_a_function_that_all_ranks_call() -> None:
     assert rows[:2] == ["    if dist.get_rank() != 0:", "        return"]
     assert rows[-1] == "    save(model, path)"
     assert alone_afterwards(ALONE.trace(), ALONE.at("gather(x)")) is None
+
+
+SENT = Script("""\
+import torch
+import torch.distributed as dist
+
+
+def resume(model, rank):
+    if rank == 0:
+        model.load_state_dict(read(path))
+        for p in model.parameters():
+            dist.broadcast(p.data, 0)
+
+
+class EMA:
+    def update(self):
+        if self.step % 4 == 0:
+            for e, p in self.pairs:
+                p.copy_(e)
+
+
+for x in batches:
+    if rank == 0:
+        ema.update()
+    try:
+        loss = model(x)
+    except TooShort:
+        skipped += 1
+        continue
+    loss.backward()
+""")
+
+
+def test_a_loop_that_one_rank_alone_goes_through_is_taken_out_whole() -> None:
+    found = on_every_rank(SENT.trace(), SENT.at("dist.broadcast(p.data, 0)"))
+    assert lines(found) == [
+        "    model.load_state_dict(read(path))",
+        "    for p in model.parameters():",
+        "        dist.broadcast(p.data, 0)",
+    ]
+
+
+def test_a_condition_that_all_decide_alike_is_in_what_one_rank_calls() -> None:
+    found = on_every_rank(SENT.trace(), SENT.at("p.copy_(e)"))
+    assert lines(found) == ["    ema.update()"]
+
+
+def test_all_ranks_pass_over_what_one_could_not_do() -> None:
+    caught = SENT.at("except TooShort:")
+    place = diversion(SENT.trace(), SENT.at("loss.backward()"))
+    assert place is not None and (place.at, place.what) == (caught, "except TooShort")
+    assert lines(decided_together(SENT.trace(), caught))[:8] == [
+        "    any_rank = torch.tensor(0.0)",
+        "    try:",
+        "        loss = model(x)",
+        "    except TooShort:",
+        "        skipped += 1",
+        "        any_rank += 1",
+        "    dist.all_reduce(any_rank, op=dist.ReduceOp.MAX)",
+        "    if any_rank:",
+        "        continue",
+    ]
 
 
 def test_a_number_that_decides_is_averaged_first() -> None:

@@ -41,7 +41,13 @@ def on_every_rank(
     holder, top = found
     test = file.text(holder.test)
     about = names_rank(test)
-    if holder.orelse or hasattr(top, "body") or (of_rank and not about):
+    # What all ranks decide alike may stand in a function that one of them calls.
+    call = one_call(trace, at) if depth and not about else None
+    outside = on_every_rank(trace, call, True, depth - 1) if call is not None else None
+    if outside is not None:
+        return outside
+    compound = hasattr(top, "body") and not (about and isinstance(top, ast.For))
+    if holder.orelse or compound or (of_rank and not about):
         return None
     edits = _taken_out(file, holder, top)
     found = file.help(message("repairs.wrapped.every_rank", test=test), *edits)

@@ -16,9 +16,11 @@ _LEAVES = ast.Continue | ast.Break | ast.Return
 
 def decided_together(trace: Trace, at: Location | None) -> Help | None:
     """Let all ranks take the ``if`` at a line, which passes over the rest, where one of them does:
-    of a condition that each computes for itself."""
+    of a condition that each computes for itself, or an ``except``."""
     file = Rewriting.of(trace, at)
     statement = file.statement(at.line) if file is not None and at is not None else None
+    if file is not None and isinstance(statement, ast.Try):
+        return _caught_together(file, statement)
     if file is None or not isinstance(statement, ast.If) or not file.body(statement):
         return None
     dist = imported(file.source).get("torch.distributed")
@@ -43,6 +45,33 @@ def decided_together(trace: Trace, at: Location | None) -> Help | None:
     return file.help(
         message("repairs.together.decided", test=test),
         (place, place, text), (*file.span(statement.test), name),
+    )  # fmt: skip
+
+
+def _caught_together(file: Rewriting, statement: ast.Try) -> Help | None:
+    """Let all ranks pass over the rest where one of them has caught something."""
+    dist, torch = imported(file.source).get("torch.distributed"), file.torch()
+    name = free_name(file, "any_rank", "any_rank_does", "any_of_the_ranks")
+    if dist is None or torch is None or torch[1] or not name or not file.body(statement):
+        return None
+    if len(statement.handlers) != 1 or statement.orelse or statement.finalbody:
+        return None
+    handler = statement.handlers[0]
+    leaving = [each for each in ast.walk(statement) if isinstance(each, _LEAVES)]
+    if leaving != [handler.body[-1]] or not file.body(leaving[0]):
+        return None
+    start, end = file.whole(statement)
+    indent = " " * statement.col_offset
+    after = (
+        f"{indent}{dist}.all_reduce({name}, op={dist}.ReduceOp.MAX)\n"
+        f"{indent}if {name}:\n{indent}    {file.text(leaving[0])}\n"
+    )
+    test = f"except {file.text(handler.type)}" if handler.type is not None else "except"
+    return file.help(
+        message("repairs.together.caught", test=test),
+        (start, start, f"{indent}{name} = {number(file, statement, '0.0')}\n"),
+        (*file.span(leaving[0]), f"{name} += 1"),
+        (end, end, after),
     )  # fmt: skip
 
 
