@@ -12,6 +12,7 @@ from graphlab.trace.ranks.sightings import PAIRWISE, Exchange, Exchanged
 from graphlab.trace.values import Location
 
 _SENDING, _RECEIVING = ("send", "isend"), ("recv", "irecv")
+_JOINS = ("join", "Join")
 _Statement = ast.For | ast.AsyncFor | ast.While
 # A loop: its file, and its first line.
 Loop = tuple[str, int]
@@ -154,7 +155,7 @@ def _comes_to(trace: Trace, at: Location, names: tuple[str, ...]) -> bool:
     for node in ast.walk(scope):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
-            around = any(_holds(loop, node.lineno) for loop in loops)
+            around = any(holds(loop, node.lineno) for loop in loops)
             if name in names and (node.lineno > at.line or around):
                 return True
     return False
@@ -197,7 +198,7 @@ def loop_left(
             at, line = fork
             trace = joint.traces[one]
             around = [*_loops_around(trace, way[at])]
-            shared = [each for each in around if line is not None and _holds(each, line)]
+            shared = [each for each in around if line is not None and holds(each, line)]
             passed = [turns.get((way[at].file, each.lineno), {}) for each in shared]
             ahead = sum(each.get(one, 0) - each.get(other, 0) for each in passed)
             if ahead > 0 or (line is not None and not ahead and way[at].line > line):
@@ -263,8 +264,27 @@ def _fork(way: tuple[Location, ...], other: tuple[Location, ...]) -> tuple[int, 
 
 def _loops_around(trace: Trace, at: Location) -> list[_Statement]:
     """The outermost first."""
-    found = [node for node in _loops(trace.sources.get(at.file, "")) if _holds(node, at.line)]
+    found = [node for node in _loops(trace.sources.get(at.file, "")) if holds(node, at.line)]
     return sorted(found, key=lambda node: node.lineno)
+
+
+@lru_cache(maxsize=8)
+def joins_in(source: str) -> tuple[ast.With, ...]:
+    """The blocks in which a rank that is done answers for the others, as ``with model.join():``."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return ()
+    return tuple(
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.With)
+        and any(
+            isinstance(item.context_expr, ast.Call)
+            and ast.unparse(item.context_expr.func).rpartition(".")[2] in _JOINS
+            for item in node.items
+        )
+    )
 
 
 @lru_cache(maxsize=8)
@@ -276,7 +296,7 @@ def _loops(source: str) -> tuple[_Statement, ...]:
     return tuple(node for node in ast.walk(tree) if isinstance(node, _Statement))
 
 
-def _holds(loop: _Statement, line: int) -> bool:
+def holds(loop: _Statement | ast.With, line: int) -> bool:
     return loop.lineno < line <= (loop.end_lineno or 0)
 
 

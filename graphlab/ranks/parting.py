@@ -14,6 +14,8 @@ from graphlab.ranks.order import (
     counterparts,
     crossed,
     first_difference,
+    holds,
+    joins_in,
     loop_left,
     passed_over,
     stands_before,
@@ -35,6 +37,8 @@ from graphlab.trace.values import Location
 
 # A line, what it called, and how often on each rank.
 Row = tuple[Location, str, dict[int, int]]
+# What a wrapper communicates in.
+_WRAPPERS = ("forward", "backward")
 _NONE: Mapping[int, int] = MappingProxyType({})
 
 
@@ -98,7 +102,29 @@ def parted(joint: Joint) -> Parted | None:
         operation, _ = _made(joint, stops[one], pair[one])
         found = waiting.for_what("pair", stops[one], operation)
         return replace(found, failed=stops[other])
-    return _by_order(waiting) or _by_crossing(waiting) or _by_counts(waiting)
+    return _by_join(waiting) or _by_order(waiting) or _by_crossing(waiting) or _by_counts(waiting)
+
+
+def _by_join(waiting: Waiting) -> Parted | None:
+    """By a call of the program's own under ``with model.join():``, where a rank that is done
+    answers for the wrapper's alone."""
+    joint, ways = waiting.joint, ways_to(waiting.joint)
+    lines = counts_of(joint, Communicated, None)
+    done = [(at.file, at.line) for at, _, _ in lines] + [
+        (at.file, at.line) for at in waiting.stops.values()
+    ]
+    for trace in joint.traces.values():
+        for file, source in trace.sources.items():
+            for block in joins_in(source):
+                if (file, block.lineno) not in done:
+                    continue
+                for at, operation, counts in lines:
+                    way = ways.get((at.file, at.line), (at,))
+                    inside = any(e.file == file and holds(block, e.line) for e in way)
+                    # In a forward under it the wrapper communicates for itself.
+                    if inside and operation not in _WRAPPERS and operation in at.code:
+                        return waiting.for_what("joined", at, operation, counts)
+    return None
 
 
 def _by_order(waiting: Waiting) -> Parted | None:

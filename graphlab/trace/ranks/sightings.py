@@ -364,7 +364,7 @@ class PastTheWrapper:
     cause: Location | None
 
 
-How = Literal["loop", "left", "call", "sizes", "pair", "crossed"]
+How = Literal["loop", "left", "call", "sizes", "pair", "crossed", "joined"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,7 +374,8 @@ class Parted:
     "left", the loop that some had left when others went on with it; of "sizes", the line to which
     they gave so many elements each; of a "pair", where one waits for the other that waits for it;
     of those "crossed", `counts` are the calls, and one waits for the other, which waits for all.
-    passed: whether it is because some have passed over a call. stops:
+    passed: whether it is because some have passed over a call; of one "joined", a rank that was
+    done had left it to the wrapper to answer. stops:
     the line of each that waited, as text; never: those that did not run it at all."""
 
     at: Location | None
