@@ -14,6 +14,7 @@ from graphlab.rules.repair.ranks.replicas import (
     item_assignments,
     sent_after,
     sent_again,
+    sent_where_written,
 )
 from graphlab.rules.repair.ranks.samplers import same_settings
 from graphlab.rules.repair.ranks.together import averaged_first
@@ -101,6 +102,10 @@ def _repair(trace: Trace, each: StepsApart) -> Help | None:
         # All have stepped it, by numbers of their own.
         found = on_every_rank(trace, each.cause, of_rank=True)
         return found or averaged_first(trace, each.cause) or on_every_rank(trace, each.cause)
+    if each.why == "values" and len(each.ranks) > 1:
+        # All have written, so that no condition is what sets them apart.
+        found = on_every_rank(trace, each.cause, of_rank=True)
+        return found or sent_where_written(trace, each.cause)
     repair = on_every_rank(trace, each.cause)
     if repair is None and each.why == "values" and len(each.ranks) == 1:
         return sent_after(trace, each.cause, each.ranks[0])

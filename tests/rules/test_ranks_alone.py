@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from graphlab.rules.forks import diversion
 from graphlab.rules.repair.ranks.alone import alone_afterwards, on_every_rank
+from graphlab.rules.repair.ranks.replicas import sent_where_written
 from graphlab.rules.repair.ranks.samplers import same_settings
 from graphlab.rules.repair.ranks.together import averaged_first, decided_together
 from tests.rules.build import Script
@@ -102,6 +103,19 @@ def test_a_loop_that_one_rank_alone_goes_through_is_taken_out_whole() -> None:
 def test_a_condition_that_all_decide_alike_is_in_what_one_rank_calls() -> None:
     found = on_every_rank(SENT.trace(), SENT.at("p.copy_(e)"))
     assert lines(found) == ["    ema.update()"]
+
+
+def test_what_each_rank_writes_itself_is_sent_by_rank_0() -> None:
+    script = Script("""\
+import torch.distributed as dist
+
+for p in model.parameters():
+    p.data.mul_(mask(p))
+    p.data = mask(p)
+""")
+    found = sent_where_written(script.trace(), script.at("p.data.mul_(mask(p))"))
+    assert lines(found)[0] == "    dist.broadcast(p.data, 0)"
+    assert sent_where_written(script.trace(), script.at("p.data = mask(p)")) is None
 
 
 def test_all_ranks_pass_over_what_one_could_not_do() -> None:

@@ -239,6 +239,30 @@ def sent_after(trace: Trace, at: Location | None, source: int) -> Help | None:
     return file.help(message("repairs.wrapped.sent", rank=source), (place, place, text))
 
 
+def sent_where_written(trace: Trace, at: Location | None) -> Help | None:
+    """Send rank 0's to all right after a line in which each rank writes values of its own to a
+    parameter, in place."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    dist = imported(file.source).get("torch.distributed") if file is not None else None
+    if file is None or statement is None or dist is None or not file.body(statement):
+        return None
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    target: ast.expr | None = None
+    if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
+        target = call.func.value if re.search(r"[^_]_$", call.func.attr) else None
+    elif isinstance(statement, ast.AugAssign):
+        target = statement.target
+    if not isinstance(target, ast.Name | ast.Attribute):
+        return None
+    name = file.text(target).removesuffix(".data")
+    place, indent = file.whole(statement)[1], " " * statement.col_offset
+    return file.help(
+        message("repairs.wrapped.sent_there", name=name),
+        (place, place, f"{indent}{dist}.broadcast({name}.data, 0)\n"),
+    )
+
+
 def sent_again(trace: Trace, built: Location | None, written: Location | None) -> Help | None:
     """Send rank 0's values to all once more, behind what each rank wrote after the wrapper did."""
     file = Rewriting.of(trace, built)
