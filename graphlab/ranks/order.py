@@ -226,14 +226,39 @@ def ways_to(joint: Joint) -> Ways:
     }
 
 
-def stands_before(one: Location, other: Location, ways: Ways) -> bool:
-    """Whether the program comes to a line before another one: in the outermost function in which
-    they are led to from different lines, or else, in one file, by their own."""
-    way = ways.get((one.file, one.line), (one,))
-    found = _fork(way, ways.get((other.file, other.line), (other,)))
-    if found is not None and found[1] is not None:
-        return way[found[0]].line < found[1]
-    return one.file == other.file and one.line < other.line
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The lines by which it comes to each call, and how often each rank has begun each loop."""
+
+    joint: Joint
+    ways: Ways
+    turns: dict[Loop, dict[int, int]]
+
+    def stands_before(self, one: Location, other: Location) -> bool:
+        """Whether the program comes to a line before another one: in the outermost function in
+        which they are led to from different lines, or else, in one file, by their own."""
+        found = self._apart(one, other)
+        if found is not None:
+            return found[0].line < found[1]
+        return one.file == other.file and one.line < other.line
+
+    def ahead(self, rank: int, other: int, stop: Location | None, at: Location) -> bool:
+        """Whether a rank is in a later turn than another one of a loop that holds both lines: it
+        has gone past `at` in the turn before."""
+        found = self._apart(stop, at) if stop is not None else None
+        if found is None:
+            return False
+        trace = self.joint.traces[rank]
+        shared = [each for each in _loops_around(trace, found[0]) if holds(each, found[1])]
+        counts = [self.turns.get((found[0].file, each.lineno), {}) for each in shared]
+        return sum(each.get(rank, 0) - each.get(other, 0) for each in counts) > 0
+
+    def _apart(self, one: Location, other: Location) -> tuple[Location, int] | None:
+        """The line that leads to the one in the outermost function in which another leads to the
+        other, and this other line."""
+        way = self.ways.get((one.file, one.line), (one,))
+        found = _fork(way, self.ways.get((other.file, other.line), (other,)))
+        return (way[found[0]], found[1]) if found is not None and found[1] is not None else None
 
 
 def communicating(joint: Joint) -> set[Loop]:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from graphlab.language import message
 from graphlab.ranks.order import (
-    Ways,
+    Program,
     communicating,
     counterparts,
     crossed,
@@ -18,7 +18,6 @@ from graphlab.ranks.order import (
     joins_in,
     loop_left,
     passed_over,
-    stands_before,
     waits_for_each_other,
     ways_to,
 )
@@ -196,11 +195,13 @@ def _by_counts(waiting: Waiting) -> Parted | None:
         # first. But first of all a call that one of them never made, and that ended, though
         # another's call of something else took its place.
         there = {(at.file, at.line) for at in stops.values()}
-        unequal, rows, ways = _unequal(lines), [*lines], ways_to(joint)
+        unequal, rows = _unequal(lines), [*lines]
+        loops = {(at.file, at.line): counts for at, _, counts in counts_of(joint, Turns, None)}
+        program = Program(joint, ways_to(joint), loops)
 
         def order(row: Row) -> tuple[bool, bool, bool]:
             at, operation, _ = row
-            waited, passed = (at.file, at.line) in there, _passed_by(row, rows, stops, ways)
+            waited, passed = (at.file, at.line) in there, _passed_by(row, rows, stops, program)
             ended = passed and not waited and operation in unequal
             return not ended, not waited, not passed
 
@@ -218,20 +219,25 @@ def _by_counts(waiting: Waiting) -> Parted | None:
     return None
 
 
-def _passed_by(row: Row, rows: list[Row], stops: dict[int, Location], ways: Ways) -> bool:
+def _passed_by(row: Row, rows: list[Row], stops: dict[int, Location], program: Program) -> bool:
     """Whether some rank never made the call, and not because it still waits in an earlier line, at
     a call that it has made once more than the others."""
     at, _, counts = row
+    made = [rank for rank, count in counts.items() if count]
     return any(
-        count == 0 and not _waits_before(at, rank, rows, stops.get(rank), ways)
+        count == 0
+        and (
+            any(program.ahead(rank, other, stops.get(rank), at) for other in made)
+            or not _waits_before(at, rank, rows, stops.get(rank), program)
+        )
         for rank, count in counts.items()
     )
 
 
 def _waits_before(
-    at: Location, rank: int, rows: list[Row], stop: Location | None, ways: Ways
+    at: Location, rank: int, rows: list[Row], stop: Location | None, program: Program
 ) -> bool:
-    if stop is None or not stands_before(stop, at, ways):
+    if stop is None or not program.stands_before(stop, at):
         return False
     return any(
         (where.file, where.line) == (stop.file, stop.line)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from graphlab.rules.forks import diversion
+from graphlab.rules.registry import find
 from graphlab.rules.repair.ranks.alone import alone_afterwards, on_every_rank
 from graphlab.rules.repair.ranks.replicas import sent_where_written
 from graphlab.rules.repair.ranks.samplers import same_settings
 from graphlab.rules.repair.ranks.together import averaged_first, decided_together
+from graphlab.trace.ranks.inputs import FrozenApart
 from tests.rules.build import Script
 from tests.rules.test_ranks_repairs import lines
 
@@ -72,6 +74,10 @@ def resume(model, rank):
             dist.broadcast(p.data, 0)
 
 
+def init(module):
+    zeros_(module.bias)
+
+
 class EMA:
     def update(self):
         if self.step % 4 == 0:
@@ -82,6 +88,7 @@ class EMA:
 for x in batches:
     if rank == 0:
         ema.update()
+        model.apply(init)
     try:
         loss = model(x)
     except TooShort:
@@ -102,7 +109,10 @@ def test_a_loop_that_one_rank_alone_goes_through_is_taken_out_whole() -> None:
 
 def test_a_condition_that_all_decide_alike_is_in_what_one_rank_calls() -> None:
     found = on_every_rank(SENT.trace(), SENT.at("p.copy_(e)"))
-    assert lines(found) == ["    ema.update()"]
+    assert lines(found)[0] == "    ema.update()"
+    # A function may be given to what calls it.
+    given = on_every_rank(SENT.trace(), SENT.at("zeros_(module.bias)"))
+    assert lines(given)[0] == "    model.apply(init)"
 
 
 def test_what_each_rank_writes_itself_is_sent_by_rank_0() -> None:
@@ -116,6 +126,22 @@ for p in model.parameters():
     found = sent_where_written(script.trace(), script.at("p.data.mul_(mask(p))"))
     assert lines(found)[0] == "    dist.broadcast(p.data, 0)"
     assert sent_where_written(script.trace(), script.at("p.data = mask(p)")) is None
+
+
+def test_a_network_that_one_rank_alone_has_loaded() -> None:
+    script = Script("""\
+teacher = Net()
+if TEST:
+    teacher.load_state_dict(state)
+soft = teacher(x)
+""")
+    for test, severity in (("rank == 0", "warning"), ("path", "info")):
+        other = Script(script.source.replace("TEST", test))
+        apart = FrozenApart(other.at("soft = teacher(x)"), "teacher", False, (0, 1))
+        (finding,) = find(other.trace(sightings=(apart,)))
+        assert (finding.code, finding.severity) == ("GL313", severity)
+        loaded = "teacher.load_state_dict(state)" if test == "rank == 0" else ""
+        assert finding.help[0].after.partition("\n")[0] == loaded
 
 
 def test_all_ranks_pass_over_what_one_could_not_do() -> None:

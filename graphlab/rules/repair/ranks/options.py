@@ -63,7 +63,7 @@ def waited_for(trace: Trace, at: Location | None) -> Help | None:
     if found is None:
         return None
     file, call = found
-    edit = _without(file, call, "async_op")
+    edit = without(file, call, "async_op")
     return file.help(message("repairs.wrapped.waited"), edit) if edit is not None else None
 
 
@@ -74,7 +74,7 @@ def given_to_all(trace: Trace, at: Location | None) -> Help | None:
         return None
     file, call = found
     named = next((each for each in call.keywords if each.arg == "dst"), None)
-    edit = _without(file, call, "dst") if named is not None else None
+    edit = without(file, call, "dst") if named is not None else None
     if named is None and len(call.args) == 2:
         edit = file.span(call.args[0])[1], file.span(call.args[1])[1], ""
     start, end = file.span(call.func)
@@ -95,7 +95,7 @@ def _call(
     return (file, calls[0]) if len(calls) == 1 else None
 
 
-def _without(file: Rewriting, call: ast.Call, name: str) -> tuple[int, int, str] | None:
+def without(file: Rewriting, call: ast.Call, name: str) -> tuple[int, int, str] | None:
     """The edit that takes a named argument away, which is not the only one, with its comma."""
     given: list[ast.expr | ast.keyword] = sorted(
         [*call.args, *call.keywords], key=lambda each: (each.lineno, each.col_offset)

@@ -37,14 +37,15 @@ def assigned_at(trace: Trace, name: str) -> Location | None:
     return found[0] if len(found) == 1 else None
 
 
-def only_call(trace: Trace, name: str) -> Location | None:
-    """The one line that calls a function of this name."""
+def only_call(trace: Trace, name: str, whole: bool = False) -> Location | None:
+    """The one line that calls a function of this name; of this `whole` one, with what has it."""
     found = {
         line_place(file, node.lineno, source=source)
         for file, source in trace.sources.items()
         for statement in _statements(source)
         for node in ast.walk(statement)
-        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == name
+        if isinstance(node, ast.Call)
+        and (ast.unparse(node.func) if whole else ast.unparse(node.func).rpartition(".")[2]) == name
     }
     return found.pop() if len(found) == 1 else None
 
