@@ -5,6 +5,7 @@ from __future__ import annotations
 from graphlab.rules.forks import diversion
 from graphlab.rules.registry import find
 from graphlab.rules.repair.ranks.alone import alone_afterwards, on_every_rank
+from graphlab.rules.repair.ranks.averages import statistics_averaged
 from graphlab.rules.repair.ranks.replicas import sent_where_written
 from graphlab.rules.repair.ranks.samplers import same_settings
 from graphlab.rules.repair.ranks.together import averaged_first, decided_together
@@ -142,6 +143,30 @@ soft = teacher(x)
         assert (finding.code, finding.severity) == ("GL313", severity)
         loaded = "teacher.load_state_dict(state)" if test == "rank == 0" else ""
         assert finding.help[0].after.partition("\n")[0] == loaded
+
+
+def test_statistics_are_averaged_where_they_are_written() -> None:
+    script = Script("""\
+import torch.distributed as dist
+
+
+class Codebook(nn.Module):
+    def __init__(self):
+        self.register_buffer("size", torch.ones(8))
+        self.register_buffer("codes", torch.ones(8, 4))
+
+    def forward(self, z):
+        self.size.mul_(0.9).add_(z.sum(0), alpha=0.1)
+        self.codes.copy_(self.sums / self.size)
+        self.seen = z
+""")
+    found = statistics_averaged(
+        script.trace(), script.at("self.codes.copy_(self.sums / self.size)")
+    )
+    assert lines(found)[:2] == [
+        "        dist.all_reduce(self.size)",
+        "        self.size /= dist.get_world_size()",
+    ]
 
 
 def test_all_ranks_pass_over_what_one_could_not_do() -> None:
