@@ -8,7 +8,11 @@ from graphlab.rules.repair.ranks.alone import alone_afterwards, on_every_rank
 from graphlab.rules.repair.ranks.averages import statistics_averaged
 from graphlab.rules.repair.ranks.replicas import sent_where_written
 from graphlab.rules.repair.ranks.samplers import same_settings
-from graphlab.rules.repair.ranks.together import averaged_first, decided_together
+from graphlab.rules.repair.ranks.together import (
+    averaged_first,
+    decided_by_the_mean,
+    decided_together,
+)
 from graphlab.trace.ranks.inputs import FrozenApart
 from tests.rules.build import Script
 from tests.rules.test_ranks_repairs import lines
@@ -201,6 +205,29 @@ scheduler.step()
         "scheduler.step(on_all_ranks.item() / dist.get_world_size())",
     ]
     assert averaged_first(plateau.trace(), plateau.at("scheduler.step()")) is None
+
+
+def test_a_rate_is_decided_by_the_mean_of_all_ranks() -> None:
+    adaptive = Script("""\
+import torch
+import torch.distributed as dist
+
+for x in batches:
+    kl = divergence(x)
+    if kl > 2 * target:
+        lr = lr / 2
+    elif kl < target:
+        lr = lr * 2
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+""")
+    assigned = adaptive.at('group["lr"] = lr')
+    assert lines(decided_by_the_mean(adaptive.trace(), assigned))[:3] == [
+        "    on_all_ranks = torch.tensor(float(kl))",
+        "    dist.all_reduce(on_all_ranks)",
+        "    kl = on_all_ranks.item() / dist.get_world_size()",
+    ]
+    assert decided_by_the_mean(adaptive.trace(), adaptive.at("kl = divergence(x)")) is None
 
 
 def test_an_optimizer_is_told_the_same_on_every_rank() -> None:

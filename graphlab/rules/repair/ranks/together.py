@@ -101,6 +101,55 @@ def averaged_first(trace: Trace, at: Location | None) -> Help | None:
     ) if name else None  # fmt: skip
 
 
+def decided_by_the_mean(trace: Trace, at: Location | None) -> Help | None:
+    """Average a number over the ranks before the ``if`` that decides by it which value a name gets,
+    of what the line assigns: ``if kl > target: lr = …`` before ``group["lr"] = lr``."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    if file is None or not isinstance(statement, ast.Assign):
+        return None
+    dist, torch = imported(file.source).get("torch.distributed"), file.torch()
+    name = free_name(file, "on_all_ranks", "of_all_ranks")
+    wanted, within = _names(statement.value), file.function(statement) or file.tree
+    deciding = [
+        each
+        for each in ast.walk(within)
+        if isinstance(each, ast.If) and wanted & _bound(each) and each.lineno < statement.lineno
+    ]
+    if dist is None or torch is None or torch[1] or not name or not deciding:
+        return None
+    first = min(deciding, key=lambda each: each.lineno)
+    body = file.body(first)
+    before = body[: body.index(first)] if body else []
+    # What was computed right before it is this rank's own.
+    own = sorted(_names(first.test) & {each for one in before[-2:] for each in _bound(one)})
+    if len(own) != 1 or "rank" in file.text(first.test):
+        return None
+    place, indent = file.whole(first)[0], " " * first.col_offset
+    text = (
+        f"{indent}{name} = {number(file, first, f'float({own[0]})')}\n"
+        f"{indent}{dist}.all_reduce({name})\n"
+        f"{indent}{own[0]} = {name}.item() / {dist}.get_world_size()\n"
+    )
+    return file.help(message("repairs.together.averaged", value=own[0]), (place, place, text))
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {
+        each.id
+        for each in ast.walk(node)
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)
+    }
+
+
+def _bound(node: ast.AST) -> set[str]:
+    return {
+        each.id
+        for each in ast.walk(node)
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+    }
+
+
 def free_name(file: Rewriting, *names: str) -> str:
     """The first of the names that the file does not use."""
     taken = {getattr(each, "id", "") for each in ast.walk(file.tree)}
