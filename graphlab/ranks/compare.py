@@ -17,6 +17,7 @@ from graphlab.ranks.differences.inputs import (
     same_batches,
 )
 from graphlab.ranks.differences.models import modules_differ
+from graphlab.ranks.differences.orders import aligned, averaged_with_others
 from graphlab.ranks.differences.updates import (
     clipped_apart,
     only_scheduler,
@@ -180,13 +181,13 @@ def _name(trace: Trace, step: RankStep | ShardStep) -> str:
 def _differences(
     joint: Joint, steps: Steps, before: Steps, alone: set[str]
 ) -> Iterator[tuple[int, RankSighting]]:
-    rows = [*steps.values()]
-    names = [
-        [joint.traces[rank].tensors[at].name for at in step.tensors] for rank, step in steps.items()
-    ]
-    if any(each != names[0] for each in names):
+    crossed = averaged_with_others(joint.traces, steps)
+    in_order = None if crossed else aligned(joint.traces, steps)
+    if in_order is None:
+        yield from crossed.items()
         return
-    ranks = tuple(steps)
+    steps = in_order
+    rows, ranks = [*steps.values()], tuple(steps)
     fresh = apart_in_groups(rows, lambda step: step.fresh)
     values = apart_in_groups(rows, lambda step: step.values)
     gradients = apart_in_groups(rows, lambda step: step.gradients)
@@ -203,7 +204,8 @@ def _differences(
         # Experts of each rank's own are whole beside sharded parameters.
         applied = [at for at in applied if _source(rows, at).why != "unsharded"]
     # Where nobody waited for the average, it is luck whether it was there.
-    applied = [at for at in range(len(names[0])) if _source(rows, at).why == "in-flight"] or applied
+    every = range(len(rows[0].tensors))
+    applied = [at for at in every if _source(rows, at).why == "in-flight"] or applied
     if applied:
         for rank, step in steps.items():
             source = _source(rows, applied[0])

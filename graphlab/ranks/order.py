@@ -12,9 +12,12 @@ from graphlab.trace.ranks.sightings import PAIRWISE, Exchange, Exchanged
 from graphlab.trace.values import Location
 
 _SENDING, _RECEIVING = ("send", "isend"), ("recv", "irecv")
+_JOINS = ("join", "Join")
 _Statement = ast.For | ast.AsyncFor | ast.While
 # A loop: its file, and its first line.
 Loop = tuple[str, int]
+# By the line of a call that communicated, the program's lines that led to it, outermost first.
+Ways = dict[tuple[str, int] | None, tuple[Location, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +155,7 @@ def _comes_to(trace: Trace, at: Location, names: tuple[str, ...]) -> bool:
     for node in ast.walk(scope):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
-            around = any(_holds(loop, node.lineno) for loop in loops)
+            around = any(holds(loop, node.lineno) for loop in loops)
             if name in names and (node.lineno > at.line or around):
                 return True
     return False
@@ -195,7 +198,7 @@ def loop_left(
             at, line = fork
             trace = joint.traces[one]
             around = [*_loops_around(trace, way[at])]
-            shared = [each for each in around if line is not None and _holds(each, line)]
+            shared = [each for each in around if line is not None and holds(each, line)]
             passed = [turns.get((way[at].file, each.lineno), {}) for each in shared]
             ahead = sum(each.get(one, 0) - each.get(other, 0) for each in passed)
             if ahead > 0 or (line is not None and not ahead and way[at].line > line):
@@ -211,6 +214,51 @@ def loop_left(
                     if line is not None:
                         alike = alike or (one, (place.file, loop.lineno))
     return alike
+
+
+def ways_to(joint: Joint) -> Ways:
+    return {
+        _place(call): call.lines
+        for trace in joint.traces.values()
+        for each in trace.sightings
+        if isinstance(each, Exchanged)
+        for call in each.calls
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The lines by which it comes to each call, and how often each rank has begun each loop."""
+
+    joint: Joint
+    ways: Ways
+    turns: dict[Loop, dict[int, int]]
+
+    def stands_before(self, one: Location, other: Location) -> bool:
+        """Whether the program comes to a line before another one: in the outermost function in
+        which they are led to from different lines, or else, in one file, by their own."""
+        found = self._apart(one, other)
+        if found is not None:
+            return found[0].line < found[1]
+        return one.file == other.file and one.line < other.line
+
+    def ahead(self, rank: int, other: int, stop: Location | None, at: Location) -> bool:
+        """Whether a rank is in a later turn than another one of a loop that holds both lines: it
+        has gone past `at` in the turn before."""
+        found = self._apart(stop, at) if stop is not None else None
+        if found is None:
+            return False
+        trace = self.joint.traces[rank]
+        shared = [each for each in _loops_around(trace, found[0]) if holds(each, found[1])]
+        counts = [self.turns.get((found[0].file, each.lineno), {}) for each in shared]
+        return sum(each.get(rank, 0) - each.get(other, 0) for each in counts) > 0
+
+    def _apart(self, one: Location, other: Location) -> tuple[Location, int] | None:
+        """The line that leads to the one in the outermost function in which another leads to the
+        other, and this other line."""
+        way = self.ways.get((one.file, one.line), (one,))
+        found = _fork(way, self.ways.get((other.file, other.line), (other,)))
+        return (way[found[0]], found[1]) if found is not None and found[1] is not None else None
 
 
 def communicating(joint: Joint) -> set[Loop]:
@@ -241,8 +289,27 @@ def _fork(way: tuple[Location, ...], other: tuple[Location, ...]) -> tuple[int, 
 
 def _loops_around(trace: Trace, at: Location) -> list[_Statement]:
     """The outermost first."""
-    found = [node for node in _loops(trace.sources.get(at.file, "")) if _holds(node, at.line)]
+    found = [node for node in _loops(trace.sources.get(at.file, "")) if holds(node, at.line)]
     return sorted(found, key=lambda node: node.lineno)
+
+
+@lru_cache(maxsize=8)
+def joins_in(source: str) -> tuple[ast.With, ...]:
+    """The blocks in which a rank that is done answers for the others, as ``with model.join():``."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return ()
+    return tuple(
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.With)
+        and any(
+            isinstance(item.context_expr, ast.Call)
+            and ast.unparse(item.context_expr.func).rpartition(".")[2] in _JOINS
+            for item in node.items
+        )
+    )
 
 
 @lru_cache(maxsize=8)
@@ -254,7 +321,7 @@ def _loops(source: str) -> tuple[_Statement, ...]:
     return tuple(node for node in ast.walk(tree) if isinstance(node, _Statement))
 
 
-def _holds(loop: _Statement, line: int) -> bool:
+def holds(loop: _Statement | ast.With, line: int) -> bool:
     return loop.lineno < line <= (loop.end_lineno or 0)
 
 

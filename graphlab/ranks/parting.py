@@ -9,13 +9,17 @@ from types import MappingProxyType
 
 from graphlab.language import message
 from graphlab.ranks.order import (
+    Program,
     communicating,
     counterparts,
     crossed,
     first_difference,
+    holds,
+    joins_in,
     loop_left,
     passed_over,
     waits_for_each_other,
+    ways_to,
 )
 from graphlab.rules.forks import fork
 from graphlab.trace.model import Trace
@@ -32,6 +36,8 @@ from graphlab.trace.values import Location
 
 # A line, what it called, and how often on each rank.
 Row = tuple[Location, str, dict[int, int]]
+# What a wrapper communicates in.
+_WRAPPERS = ("forward", "backward")
 _NONE: Mapping[int, int] = MappingProxyType({})
 
 
@@ -95,7 +101,29 @@ def parted(joint: Joint) -> Parted | None:
         operation, _ = _made(joint, stops[one], pair[one])
         found = waiting.for_what("pair", stops[one], operation)
         return replace(found, failed=stops[other])
-    return _by_order(waiting) or _by_crossing(waiting) or _by_counts(waiting)
+    return _by_join(waiting) or _by_order(waiting) or _by_crossing(waiting) or _by_counts(waiting)
+
+
+def _by_join(waiting: Waiting) -> Parted | None:
+    """By a call of the program's own under ``with model.join():``, where a rank that is done
+    answers for the wrapper's alone."""
+    joint, ways = waiting.joint, ways_to(waiting.joint)
+    lines = counts_of(joint, Communicated, None)
+    done = [(at.file, at.line) for at, _, _ in lines] + [
+        (at.file, at.line) for at in waiting.stops.values()
+    ]
+    for trace in joint.traces.values():
+        for file, source in trace.sources.items():
+            for block in joins_in(source):
+                if (file, block.lineno) not in done:
+                    continue
+                for at, operation, counts in lines:
+                    way = ways.get((at.file, at.line), (at,))
+                    inside = any(e.file == file and holds(block, e.line) for e in way)
+                    # In a forward under it the wrapper communicates for itself.
+                    if inside and operation not in _WRAPPERS and operation in at.code:
+                        return waiting.for_what("joined", at, operation, counts)
+    return None
 
 
 def _by_order(waiting: Waiting) -> Parted | None:
@@ -168,10 +196,12 @@ def _by_counts(waiting: Waiting) -> Parted | None:
         # another's call of something else took its place.
         there = {(at.file, at.line) for at in stops.values()}
         unequal, rows = _unequal(lines), [*lines]
+        loops = {(at.file, at.line): counts for at, _, counts in counts_of(joint, Turns, None)}
+        program = Program(joint, ways_to(joint), loops)
 
         def order(row: Row) -> tuple[bool, bool, bool]:
             at, operation, _ = row
-            waited, passed = (at.file, at.line) in there, _passed_by(row, rows, stops)
+            waited, passed = (at.file, at.line) in there, _passed_by(row, rows, stops, program)
             ended = passed and not waited and operation in unequal
             return not ended, not waited, not passed
 
@@ -189,18 +219,25 @@ def _by_counts(waiting: Waiting) -> Parted | None:
     return None
 
 
-def _passed_by(row: Row, rows: list[Row], stops: dict[int, Location]) -> bool:
+def _passed_by(row: Row, rows: list[Row], stops: dict[int, Location], program: Program) -> bool:
     """Whether some rank never made the call, and not because it still waits in an earlier line, at
     a call that it has made once more than the others."""
     at, _, counts = row
+    made = [rank for rank, count in counts.items() if count]
     return any(
-        count == 0 and not _waits_before(at, rank, rows, stops.get(rank))
+        count == 0
+        and (
+            any(program.ahead(rank, other, stops.get(rank), at) for other in made)
+            or not _waits_before(at, rank, rows, stops.get(rank), program)
+        )
         for rank, count in counts.items()
     )
 
 
-def _waits_before(at: Location, rank: int, rows: list[Row], stop: Location | None) -> bool:
-    if stop is None or stop.file != at.file or stop.line >= at.line:
+def _waits_before(
+    at: Location, rank: int, rows: list[Row], stop: Location | None, program: Program
+) -> bool:
+    if stop is None or not program.stands_before(stop, at):
         return False
     return any(
         (where.file, where.line) == (stop.file, stop.line)

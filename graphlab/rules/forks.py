@@ -23,8 +23,8 @@ def fork(trace: Trace, at: Location | None) -> Place | None:
 
 
 def diversion(trace: Trace, at: Location | None) -> Place | None:
-    """The only ``if`` before a line that leaves the body of the loop, or the function, which that
-    line stands in; none where the line is under a condition itself."""
+    """The only ``if``, or ``except``, before a line that leaves the body of the loop, or the
+    function, which that line stands in; none where the line is under a condition itself."""
     scope = _scope(trace, at)
     if at is None or scope is None:
         return None
@@ -34,7 +34,7 @@ def diversion(trace: Trace, at: Location | None) -> Place | None:
     found = [
         node
         for node in own
-        if isinstance(node, ast.If)
+        if isinstance(node, ast.If | ast.ExceptHandler)
         and (node.end_lineno or 0) < at.line
         and any(isinstance(each, _Leaves) for each in _own(node))
     ]
@@ -108,6 +108,9 @@ def _holds(node: ast.stmt, line: int) -> bool:
     return node.lineno <= line <= (node.end_lineno or 0)
 
 
-def _place(trace: Trace, at: Location, node: ast.If) -> Place:
-    where = line_place(at.file, node.test.lineno, at.function, trace.sources[at.file])
-    return Place(where, f"if {ast.unparse(node.test)}")
+def _place(trace: Trace, at: Location, node: ast.If | ast.ExceptHandler) -> Place:
+    if isinstance(node, ast.ExceptHandler):
+        line, text = node.lineno, f"except {ast.unparse(node.type)}" if node.type else "except"
+    else:
+        line, text = node.test.lineno, f"if {ast.unparse(node.test)}"
+    return Place(line_place(at.file, line, at.function, trace.sources[at.file]), text)

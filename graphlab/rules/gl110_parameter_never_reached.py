@@ -14,6 +14,8 @@ from graphlab.rules.repair.calls import not_reentrant_at_all
 from graphlab.rules.repair.given.other_network import trained_instead
 from graphlab.rules.repair.graph.cuts import argument_cut, graph_kept
 from graphlab.rules.repair.graph.in_torch import in_torch
+from graphlab.rules.repair.ranks.replicas import only_call
+from graphlab.rules.repair.ranks.syncing import SET_SYNC, paused_but_the_last
 from graphlab.rules.repair.trained.leaf_losses import not_told_either
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import first_per_optimizer, unversioned
@@ -24,6 +26,7 @@ from graphlab.rules.words import by_in_line, parameter_word
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import OptimizerInfo, Refused, Trace
 from graphlab.trace.module_sightings import HeldPlain, LeftInEval
+from graphlab.trace.ranks.sightings import FULLY_SHARD
 from graphlab.trace.sightings import TermCut
 
 # What makes a copy with a graph of its own.
@@ -99,8 +102,15 @@ def check(trace: Trace) -> Iterator[Finding]:
             repair = Help(message("training.gl110.add_loss", name=unused.name))
         elif unknown and named is None and len(empty) == 1 and empty[0].at is not None:
             cause, failed = Place(empty[0].at, empty[0].by), built
+        unsynced = _never_synced(trace, optimizer) if unknown and named is None else None
+        if unsynced is not None:
+            cause, failed = unsynced, built
+            repair = _synced(trace, optimizer, unsynced) or repair
         # A line that did it alone, where that is all there is to say.
         cut = optimizer.cut if help == "help" and cause and cause.at == optimizer.cut else None
+        by = optimizer.cut_by
+        if unsynced is not None:
+            cut, by = unsynced.at, unsynced.what
         yield Finding(
             *RULE.label,
             summary=message(
@@ -108,7 +118,7 @@ def check(trace: Trace) -> Iterator[Finding]:
                 name=optimizer.name,
                 names=first_of(names),
                 loss=loss,
-                cut=by_in_line(optimizer.cut_by, cut) if cut else "",
+                cut=by_in_line(by, cut) if cut else "",
             ),
             tensor=unversioned(trace, never[0]),
             cause=cause,
@@ -124,6 +134,22 @@ def check(trace: Trace) -> Iterator[Finding]:
                 *trained_instead(trace, optimizer),
             ),
         )
+
+
+def _never_synced(trace: Trace, optimizer: OptimizerInfo) -> Place | None:
+    """The one call that tells fully_shard whether a backward hands out gradients, where none ever
+    did."""
+    sharded = any(FULLY_SHARD in source for source in trace.sources.values())
+    at = only_call(trace, SET_SYNC)
+    if not sharded or at is None or {*optimizer.never_reached} != {*optimizer.owns}:
+        return None
+    return Place(at, f"{SET_SYNC}()")
+
+
+def _synced(trace: Trace, optimizer: OptimizerInfo, at: Place) -> Help | None:
+    place = trace.optimizers.index(optimizer)
+    step = next(first_per_optimizer(trace, lambda step: step.optimizer == place, times=1), None)
+    return paused_but_the_last(trace, at.at, step.at) if step is not None else None
 
 
 def _kept(trace: Trace, optimizer: OptimizerInfo) -> Iterator[Help]:

@@ -11,6 +11,7 @@ from graphlab.rules.repair.ranks.averages import (
     of_every_parameter,
     written_back,
 )
+from graphlab.rules.repair.ranks.evened import in_order_of_names
 from graphlab.rules.repair.ranks.options import (
     given_to_all,
     sharded_whole,
@@ -36,8 +37,9 @@ from graphlab.trace.ranks.sightings import DDP, FULLY_SHARD, NotAveraged, Wrappe
 # Why the gradients were not averaged, where that is known.
 _KNOWN = {"around", "used-up", "no-sync", "unknown", "twice", "by-hand", "copied", "never", "grad"}
 _KNOWN |= {"hook", "moved", "group", "unsharded", "in-flight", "late", "reduced", "beside"}
+_KNOWN |= {"order"}
 # Where an average before the step would be one of other ranks, or of what is not there yet.
-_OTHERWISE = ("group", "unsharded", "in-flight")
+_OTHERWISE = ("group", "unsharded", "in-flight", "order")
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -114,6 +116,8 @@ def _repair(trace: Trace, each: NotAveraged) -> Help | None:
         return averaged_before(trace, source.cause, each.at)
     if source.why == "by-hand" and (owner := trace.tensors[each.tensors[0]].owner):
         return next(of_every_parameter(trace, source.cause, owner), None)
+    if source.why == "order":
+        return in_order_of_names(trace, source.cause)
     if source.why == "reduced":
         return given_to_all(trace, source.cause)
     if source.why == "in-flight":

@@ -14,9 +14,10 @@ from graphlab.rules.repair.ranks.replicas import (
     item_assignments,
     sent_after,
     sent_again,
+    sent_where_written,
 )
 from graphlab.rules.repair.ranks.samplers import same_settings
-from graphlab.rules.repair.ranks.together import averaged_first
+from graphlab.rules.repair.ranks.together import averaged_first, decided_by_the_mean
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.words import parameter_word
@@ -93,7 +94,9 @@ def _repair(trace: Trace, each: StepsApart) -> Help | None:
         # Any other condition may be about what came of the step's own numbers.
         return on_every_rank(trace, each.at, of_rank=True) if each.at is not None else None
     if each.why in ("rate", "settings") and each.cause is None:
-        return same_settings(trace, trace.optimizers[each.optimizer].at)
+        assigned = _assigned(trace, each) if each.why == "rate" else None
+        decided = decided_by_the_mean(trace, assigned.at) if assigned is not None else None
+        return decided or same_settings(trace, trace.optimizers[each.optimizer].at)
     some = each.why in ("written", "values", "rate") and each.cause is not None
     if not some or each.cause is None:
         return None
@@ -101,6 +104,10 @@ def _repair(trace: Trace, each: StepsApart) -> Help | None:
         # All have stepped it, by numbers of their own.
         found = on_every_rank(trace, each.cause, of_rank=True)
         return found or averaged_first(trace, each.cause) or on_every_rank(trace, each.cause)
+    if each.why == "values" and len(each.ranks) > 1:
+        # All have written, so that no condition is what sets them apart.
+        found = on_every_rank(trace, each.cause, of_rank=True)
+        return found or sent_where_written(trace, each.cause)
     repair = on_every_rank(trace, each.cause)
     if repair is None and each.why == "values" and len(each.ranks) == 1:
         return sent_after(trace, each.cause, each.ranks[0])

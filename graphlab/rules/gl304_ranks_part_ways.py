@@ -17,6 +17,7 @@ from graphlab.rules.repair.ranks.together import (
     past_the_wrapper,
 )
 from graphlab.rules.rule import Rule
+from graphlab.source.places import line_place
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Location, Trace
@@ -73,11 +74,22 @@ def _before_the_call(trace: Trace, loop: Location | None) -> Place | None:
     )
 
 
+def _loop_around(trace: Trace, at: Location | None) -> Location | None:
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    for each in file.around(statement) if file is not None and statement is not None else ():
+        if isinstance(each, ast.For) and at is not None:
+            return line_place(at.file, each.lineno, source=trace.sources[at.file])
+    return None
+
+
 def _repairs(trace: Trace, each: Parted, condition: Place | None) -> Iterator[Help]:
     """Of a call that only some ranks make, under an ``if`` of its own, or behind one; of a loop
     that some have left."""
     found = [gradients_for_all(trace, each.at), in_one_order(trace, each.at)]
-    if each.how == "loop" and condition is None:
+    if each.how == "joined":
+        found = [as_many_turns(trace, _loop_around(trace, each.at))]
+    elif each.how == "loop" and condition is None:
         found = [joined(trace, each.at), as_many_turns(trace, each.at)]
     elif not any(found):
         alone = each.at if each.never and each.how == "call" else None

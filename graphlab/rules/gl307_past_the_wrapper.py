@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.ranks.options import registered_forwards
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place, Versions
 from graphlab.trace.model import TensorInfo, Trace
@@ -21,6 +22,8 @@ def check(trace: Trace) -> Iterator[Finding]:
         key = "called" if each.called else "summary"
         if each.kind == DTENSOR:
             key, help = ("mixed_by" if each.called else "mixed"), "mixed_help"
+        whole = each.kind == FULLY_SHARD and each.called
+        repair = registered_forwards(trace, each.called, each.cause) if whole else None
         yield Finding(
             *RULE.label,
             summary=message(
@@ -33,7 +36,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             tensor=Versions(TensorInfo(name, "parameter", (), ""), None, None),
             cause=Place(each.cause, each.called or name),
             failed=Place(each.at, name),
-            help=(Help(message(f"ranks.gl307.{help}")),),
+            help=(repair or Help(message(f"ranks.gl307.{help}")),),
         )
 
 

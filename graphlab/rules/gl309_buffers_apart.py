@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.ranks.averages import statistics_averaged
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place, Versions
 from graphlab.trace.model import TensorInfo, Trace
@@ -25,7 +26,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             tensor=Versions(TensorInfo(each.name, "activation", (), ""), None, None),
             cause=Place(each.cause, each.by),
             failed=Place(each.used, message("ranks.gl309.used")),
-            help=(Help(message("ranks.gl309.help")),),
+            help=(statistics_averaged(trace, each.cause) or Help(message("ranks.gl309.help")),),
         )
 
 

@@ -280,3 +280,18 @@ def test_what_is_whole_beside_sharded_parameters() -> None:
         joint = compared(Joint(traces, 2))
         told = merged({rank: find(trace) for rank, trace in joint.traces.items()})
         assert [each.code for each in told] == codes
+
+
+def test_gradients_that_are_averaged_with_those_of_other_parameters() -> None:
+    """Each rank has the parameters in an order of its own."""
+    by_place = {"gradients": ("x", "y"), "shared": (True, True), "writes": (CLIP,)}
+    (finding,) = found(rank_step(**by_place), rank_step(**by_place, tensors=(1, 0)))
+    assert (finding.code, finding.ranks) == ("GL301", (0, 1))
+    assert "in other orders, and clip() adds up those of one place" in finding.summary
+    assert finding.cause is not None and finding.cause.at == CLIP.at
+    other = {**by_place, "gradients": ("y", "x"), "values": ("b", "a"), "tensors": (1, 0)}
+    assert found(rank_step(**by_place), rank_step(**other)) == []
+    # What differs is told of each by its name.
+    (finding,) = found(rank_step(**by_place), rank_step(**{**other, "values": ("b", "z")}))
+    assert (finding.code, finding.cause) == ("GL303", None)
+    assert finding.tensor is not None and finding.tensor.tensor.name == "model.weight"

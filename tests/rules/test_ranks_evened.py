@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from graphlab.rules.repair.ranks.evened import as_many_turns, gradients_for_all, in_one_order
+from graphlab.rules.repair.ranks.evened import (
+    as_many_turns,
+    gradients_for_all,
+    in_one_order,
+    in_order_of_names,
+)
 from graphlab.rules.repair.ranks.together import averaged_first, decided_together
 from graphlab.rules.repair.ranks.weighed import by_all_ranks
 from tests.rules.build import Script
@@ -145,3 +150,25 @@ def test_numbers_are_where_the_backend_takes_them(given: str, device: str) -> No
         free = Script(NCCL.replace("{given}", given).replace('"nccl"', backend))
         found = as_many_turns(free.trace(), free.at("for x in loader:"))
         assert "device=" not in "".join(lines(found)[:2])
+
+
+def test_parameters_are_exchanged_in_the_order_of_their_names() -> None:
+    script = Script("""\
+import torch.distributed as dist
+
+for p in net.model.parameters():
+    dist.broadcast(p.data, 0)
+for p in net.parameters():
+    print(p)
+for p in model.parameters():
+    dist.all_reduce(p.grad)
+""")
+    found = in_order_of_names(script.trace(), script.at("dist.all_reduce(p.grad)"))
+    assert lines(found) == [
+        "for p in dict(sorted(net.model.named_parameters())).values():",
+        "    dist.broadcast(p.data, 0)",
+        "for p in net.parameters():",
+        "    print(p)",
+        "for p in dict(sorted(model.named_parameters())).values():",
+    ]
+    assert in_order_of_names(script.trace(), script.at("print(p)")) is None

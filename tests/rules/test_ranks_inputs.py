@@ -202,7 +202,8 @@ def test_samplers_of_which_nothing_is_said(one: Any, other: Any) -> None:
     [
         ("DistributedSampler(data, seed=seed + rank)", "epoch", "seed", "seed=seed)"),
         ("DistributedSampler(data, seed=rank * cfg.seed)", "epoch", "seed", "seed=cfg.seed)"),
-        ("DistributedSampler(data, seed=own)", "epoch", "seed", ""),
+        ("DistributedSampler(data, seed=own)", "epoch", "seed", "DistributedSampler(data)"),
+        ("DistributedSampler(data)", "own", "epoch", ""),
         ("DistributedSampler(data)", "epoch + dist.get_rank()", "epoch", "set_epoch(epoch)"),
     ],
 )

@@ -349,3 +349,32 @@ def test_a_loop_in_which_nobody_communicates_is_none_that_ranks_part_in() -> Non
     less = rank(PASS, PASS, waits=False, turns=((batches, 3), (parts, 6)))
     (finding,) = told(more, less)
     assert (finding.code, cause(finding)) == ("GL304", "loss.backward()")
+
+
+RESUMED = Script(
+    """\
+def average(model):
+    all_reduce(p.grad)
+
+def resume(model):
+    if rank == 0:
+        broadcast(p.data, 0)
+
+resume(model)
+loss.backward()
+average(model)
+"""
+)
+
+
+def test_a_call_that_others_never_come_to_though_its_line_is_further_down() -> None:
+    sent, mean = (
+        Exchange(operation, 8, None, (RESUMED.at(call), replace(RESUMED.at(line), function=name)))
+        for operation, call, line, name in (
+            ("broadcast", "resume(model)", "broadcast(p.data, 0)", "resume"),
+            ("all_reduce", "average(model)", "all_reduce(p.grad)", "average"),
+        )
+    )
+    ranks = [replace(rank(each), sources=RESUMED.trace().sources) for each in (sent, mean)]
+    (finding,) = told(*ranks)
+    assert (finding.code, cause(finding)) == ("GL304", "broadcast(p.data, 0)")

@@ -82,6 +82,18 @@ def test_a_rate_that_is_apart_after_the_last_step_that_was_compared() -> None:
     assert told((*own, one), (*own, other)) == []
 
 
+def test_a_rate_that_the_program_assigns_itself() -> None:
+    """It is known of each step, and a scheduler's line says more where there is one."""
+    steps = [rank_step(step=at, iteration=at, shared=(True, True)) for at in (0, 2)]
+    one, other = (Rated(None, 0, ((0, "0.1"), (at, "0.01"))) for at in (5, 7))
+    (finding,) = told((*steps, one), (*steps, other))
+    assert (finding.code, finding.ranks) == ("GL303", (0, 1))
+    assert "rank 0: 0.01; rank 1: 0.1" in finding.summary
+    lines = (rated((2, "0.1"), (at, "0.01")) for at in (5, 7))
+    (finding,) = told((*steps, one, next(lines)), (*steps, other, next(lines)))
+    assert finding.cause is not None and finding.cause.at == CLIP
+
+
 def grouped(rank: int, value: str, gradient: str, *groups: tuple[int, ...]) -> tuple[Any, ...]:
     mean = Source(BACKWARD, "loss.backward()", "", LOSS, "dist.all_reduce()")
     step = rank_step(

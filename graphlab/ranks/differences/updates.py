@@ -27,14 +27,15 @@ APART, OFTEN = 1e-3, 2
 
 
 def rates_apart(joint: Joint, name: str, steps: int) -> tuple[GradientWrite, list[str]] | None:
-    """The scheduler that gave the optimizer called `name` another learning rate on each rank within
-    its first `steps` steps, and the rates, as text, when they first were apart."""
+    """The scheduler, if it was one, that gave the optimizer called `name` another learning rate on
+    each rank within its first `steps` steps, and the rates, as text, when they first were apart."""
     lines: dict[object, dict[int, Rated]] = defaultdict(dict)
     for rank, trace in joint.traces.items():
         for each in trace.sightings:
             if isinstance(each, Rated) and trace.optimizers[each.optimizer].name == name:
                 lines[each.at].setdefault(rank, each)
-    for ranks in lines.values():
+    # A line that did it says more.
+    for ranks in sorted(lines.values(), key=lambda ranks: next(iter(ranks.values())).at is None):
         if len(ranks) < len(joint.traces):
             continue
         # Before the first change on some rank it was the same everywhere, or that was told already.

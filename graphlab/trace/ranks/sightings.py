@@ -23,11 +23,12 @@ BROADCAST = "observed.by.broadcast"
 # averages others of the optimizer by hand, and not it, or a copy of it, a hook of the program's was
 # to do it, it lost the wrapper's hooks by getting other data, the wrapper averages among some ranks
 # alone, only others of the optimizer are sharded, or wrapped ("beside"), nothing waits for the
-# average, it comes after the step, or goes to one rank alone, or there is none of any.
+# average, it comes after the step, or goes to one rank alone, each rank has the parameters in an
+# "order" of its own, or there is no average of any.
 Unsynced = Literal[
     "around", "used-up", "no-sync", "unknown", "grad", "twice", "hook", "moved", "by-hand",
     "copied", "group", "unsharded", "beside", "in-flight", "late", "reduced",
-    "never", "",
+    "order", "never", "",
 ]  # fmt: skip
 
 
@@ -363,7 +364,7 @@ class PastTheWrapper:
     cause: Location | None
 
 
-How = Literal["loop", "left", "call", "sizes", "pair", "crossed"]
+How = Literal["loop", "left", "call", "sizes", "pair", "crossed", "joined"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,7 +374,8 @@ class Parted:
     "left", the loop that some had left when others went on with it; of "sizes", the line to which
     they gave so many elements each; of a "pair", where one waits for the other that waits for it;
     of those "crossed", `counts` are the calls, and one waits for the other, which waits for all.
-    passed: whether it is because some have passed over a call. stops:
+    passed: whether it is because some have passed over a call; of one "joined", a rank that was
+    done had left it to the wrapper to answer. stops:
     the line of each that waited, as text; never: those that did not run it at all."""
 
     at: Location | None

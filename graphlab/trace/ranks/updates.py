@@ -21,8 +21,8 @@ Apart = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """The learning rates, as text, that a ReduceLROnPlateau stepped at `at` has given an optimizer:
-    each after so many steps of the optimizer's."""
+    """The learning rates, as text, that a ReduceLROnPlateau stepped at `at` has given an optimizer,
+    or, at no line, that its steps were made with: each after so many steps of the optimizer's."""
 
     at: Location | None
     optimizer: OptimizerAt

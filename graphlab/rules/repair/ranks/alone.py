@@ -41,7 +41,13 @@ def on_every_rank(
     holder, top = found
     test = file.text(holder.test)
     about = names_rank(test)
-    if holder.orelse or hasattr(top, "body") or (of_rank and not about):
+    # What all ranks decide alike may stand in a function that one of them calls.
+    call = one_call(trace, at) if depth and not about else None
+    outside = on_every_rank(trace, call, True, depth - 1) if call is not None else None
+    if outside is not None:
+        return outside
+    compound = hasattr(top, "body") and not (about and isinstance(top, ast.For))
+    if holder.orelse or compound or (of_rank and not about):
         return None
     edits = _taken_out(file, holder, top)
     found = file.help(message("repairs.wrapped.every_rank", test=test), *edits)
@@ -162,17 +168,19 @@ def alone_afterwards(trace: Trace, at: Location | None) -> Help | None:
 
 
 def one_call(trace: Trace, at: Location) -> Location | None:
-    """The one call of the function that a line is in, from outside of it."""
+    """The one call of the function that a line is in, from outside of it, or the one that this
+    function is given to, as ``model.apply(init)``."""
     file = Rewriting.of(trace, at)
     inside = file.function(file.statement(at.line) or file.tree) if file is not None else None
     if file is None or inside is None:
         return None
     own = {id(each) for each in ast.walk(inside)}
-    calls = [
-        each.lineno
-        for each in ast.walk(file.tree)
-        if isinstance(each, ast.Call)
-        and ast.unparse(each.func).rpartition(".")[2] == inside.name
-        and id(each) not in own
+    outside = [e for e in ast.walk(file.tree) if isinstance(e, ast.Call) and id(e) not in own]
+    named = [e for e in outside if ast.unparse(e.func).rpartition(".")[2] == inside.name]
+    given = [
+        each
+        for each in outside
+        if any(isinstance(a, ast.Name) and a.id == inside.name for a in each.args)
     ]
+    calls = [each.lineno for each in named or given]
     return line_place(at.file, calls[0], source=file.source) if len(calls) == 1 else None

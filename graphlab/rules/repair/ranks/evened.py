@@ -4,6 +4,7 @@ order."""
 from __future__ import annotations
 
 import ast
+import re
 
 from graphlab.language import message
 from graphlab.rules.repair.ranks.bodies import number
@@ -14,6 +15,7 @@ from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
 
 _SETS = ("set", "frozenset")
+_PARAMETERS = re.compile(r"([\w.]+)\.parameters\(\)")
 # What goes through its argument, turn by turn.
 _THROUGH = ("enumerate", "tqdm", "iter")
 
@@ -63,6 +65,29 @@ def in_one_order(trace: Trace, at: Location | None) -> Help | None:
             edit = (*file.span(loop.iter), f"sorted({name})")
             return file.help(message("repairs.evened.sorted", name=name), edit)
     return None
+
+
+def in_order_of_names(trace: Trace, at: Location | None) -> Help | None:
+    """Go through the parameters of modules in the order of their names, in each loop of the file
+    that exchanges them, as the one around a line does."""
+    file = Rewriting.of(trace, at)
+    dist = imported(file.source).get("torch.distributed") if file is not None else None
+    if file is None or at is None or dist is None:
+        return None
+    loops = [
+        each
+        for each in ast.walk(file.tree)
+        if isinstance(each, ast.For)
+        and _PARAMETERS.fullmatch(file.text(each.iter))
+        and f"{dist}." in "".join(map(file.text, each.body))
+    ]
+    if not any(each.lineno <= at.line <= (each.end_lineno or 0) for each in loops):
+        return None
+    edits: list[tuple[int, int, str]] = []
+    for each in loops:
+        named = _PARAMETERS.sub(r"\1.named_parameters()", file.text(each.iter))
+        edits.append((*file.span(each.iter), f"dict(sorted({named})).values()"))
+    return file.help(message("repairs.evened.names"), *edits)
 
 
 def _is_set(file: Rewriting, value: ast.expr) -> bool:

@@ -14,6 +14,7 @@ from graphlab.trace.model import Location, Trace
 from graphlab.trace.ranks.sightings import DDP, FULLY_SHARD, Wrapped
 
 _UNUSED = "find_unused_parameters=True"
+_REGISTER = "register_fsdp_forward_method"
 
 
 def finds_unused(trace: Trace, tensors: tuple[int, ...]) -> Help | None:
@@ -62,7 +63,7 @@ def waited_for(trace: Trace, at: Location | None) -> Help | None:
     if found is None:
         return None
     file, call = found
-    edit = _without(file, call, "async_op")
+    edit = without(file, call, "async_op")
     return file.help(message("repairs.wrapped.waited"), edit) if edit is not None else None
 
 
@@ -73,7 +74,7 @@ def given_to_all(trace: Trace, at: Location | None) -> Help | None:
         return None
     file, call = found
     named = next((each for each in call.keywords if each.arg == "dst"), None)
-    edit = _without(file, call, "dst") if named is not None else None
+    edit = without(file, call, "dst") if named is not None else None
     if named is None and len(call.args) == 2:
         edit = file.span(call.args[0])[1], file.span(call.args[1])[1], ""
     start, end = file.span(call.func)
@@ -94,7 +95,7 @@ def _call(
     return (file, calls[0]) if len(calls) == 1 else None
 
 
-def _without(file: Rewriting, call: ast.Call, name: str) -> tuple[int, int, str] | None:
+def without(file: Rewriting, call: ast.Call, name: str) -> tuple[int, int, str] | None:
     """The edit that takes a named argument away, which is not the only one, with its comma."""
     given: list[ast.expr | ast.keyword] = sorted(
         [*call.args, *call.keywords], key=lambda each: (each.lineno, each.col_offset)
@@ -133,6 +134,40 @@ def built_after_sharding(trace: Trace, at: Location | None) -> Help | None:
         return None
     text = message("repairs.wrapped.sharded_first")
     return file.help(text, *file.moved(making, last[0]))
+
+
+def registered_forwards(trace: Trace, called: str, at: Location | None) -> Help | None:
+    """Name the methods by which the program runs a sharded module, past its forward, so that each
+    gathers the parameters as that does. called: such a call at a line, as ``model.encode()``."""
+    found = _sharding(trace)
+    owner, _, method = called.removesuffix("()").rpartition(".")
+    if found is None or at is None or not owner or at.file != found[0].file:
+        return None
+    file, calls = found
+    whole = [e for e in calls if e.args and file.text(e.args[0]) == owner]
+    holder = file.statement(whole[-1].lineno) if whole else None
+    classes = [
+        {each.name for each in node.body if isinstance(each, ast.FunctionDef)}
+        for node in ast.walk(file.tree)
+        if isinstance(node, ast.ClassDef)
+    ]
+    own = [each for each in classes if method in each]
+    if not isinstance(holder, ast.Expr) or len(own) != 1 or not file.body(holder):
+        return None
+    used = {
+        node.func.attr
+        for node in ast.walk(file.tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and file.text(node.func.value) == owner
+    }
+    place, indent = file.whole(holder)[1], " " * holder.col_offset
+    lines = (
+        f"from torch.distributed.fsdp import {_REGISTER}",
+        *(f'{_REGISTER}({owner}, "{each}")' for each in sorted(used & own[0] - {"forward"})),
+    )
+    text = "".join(f"{indent}{each}\n" for each in lines)
+    return file.help(message("repairs.wrapped.registered", name=owner), (place, place, text))
 
 
 def _sharding(trace: Trace) -> tuple[Rewriting, list[ast.Call]] | None:

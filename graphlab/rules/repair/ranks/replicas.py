@@ -37,14 +37,15 @@ def assigned_at(trace: Trace, name: str) -> Location | None:
     return found[0] if len(found) == 1 else None
 
 
-def only_call(trace: Trace, name: str) -> Location | None:
-    """The one line that calls a function of this name."""
+def only_call(trace: Trace, name: str, whole: bool = False) -> Location | None:
+    """The one line that calls a function of this name; of this `whole` one, with what has it."""
     found = {
         line_place(file, node.lineno, source=source)
         for file, source in trace.sources.items()
         for statement in _statements(source)
         for node in ast.walk(statement)
-        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == name
+        if isinstance(node, ast.Call)
+        and (ast.unparse(node.func) if whole else ast.unparse(node.func).rpartition(".")[2]) == name
     }
     return found.pop() if len(found) == 1 else None
 
@@ -237,6 +238,30 @@ def sent_after(trace: Trace, at: Location | None, source: int) -> Help | None:
     )
     text = "".join(f"{indent}{each}\n" for each in lines)
     return file.help(message("repairs.wrapped.sent", rank=source), (place, place, text))
+
+
+def sent_where_written(trace: Trace, at: Location | None) -> Help | None:
+    """Send rank 0's to all right after a line in which each rank writes values of its own to a
+    parameter, in place."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    dist = imported(file.source).get("torch.distributed") if file is not None else None
+    if file is None or statement is None or dist is None or not file.body(statement):
+        return None
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    target: ast.expr | None = None
+    if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
+        target = call.func.value if re.search(r"[^_]_$", call.func.attr) else None
+    elif isinstance(statement, ast.AugAssign):
+        target = statement.target
+    if not isinstance(target, ast.Name | ast.Attribute):
+        return None
+    name = file.text(target).removesuffix(".data")
+    place, indent = file.whole(statement)[1], " " * statement.col_offset
+    return file.help(
+        message("repairs.wrapped.sent_there", name=name),
+        (place, place, f"{indent}{dist}.broadcast({name}.data, 0)\n"),
+    )
 
 
 def sent_again(trace: Trace, built: Location | None, written: Location | None) -> Help | None:

@@ -6,6 +6,7 @@ import ast
 
 from graphlab.language import message
 from graphlab.rules.repair.ranks.alone import names_rank
+from graphlab.rules.repair.ranks.options import without
 from graphlab.rules.repair.ranks.replicas import only_call
 from graphlab.source.blocks import StatementInScope
 from graphlab.source.rewriting import Rewriting
@@ -34,11 +35,28 @@ def one_order(trace: Trace, found: OrdersApart) -> Help | None:
     new = without_rank(given[0]) if given else None
     text, whole = here.text(here.statement), here.text(call)
     old = here.text(given[0]) if given else ""
+    if found.by == "seed" and given and new is None:
+        return _default_seed(trace, at)
     if new is None or text.count(whole) != 1 or whole.count(old) != 1:
         return None
     edited = text.replace(whole, whole.replace(old, here.text(new)))
     option = f"{found.by}={here.text(new)}" if found.by == "seed" else here.text(new)
     return here.help(message("repairs.wrapped.option", option=option), edited)
+
+
+def _default_seed(trace: Trace, at: Location | None) -> Help | None:
+    """Leave the sampler's seed out, which is computed elsewhere: the default is one for all."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    calls = [
+        each
+        for each in (ast.walk(statement) if statement is not None else ())
+        if isinstance(each, ast.Call) and any(e.arg == "seed" for e in each.keywords)
+    ]
+    edit = without(file, calls[0], "seed") if file is not None and len(calls) == 1 else None
+    if file is None or edit is None:
+        return None
+    return file.help(message("repairs.wrapped.no_seed"), edit)
 
 
 def same_settings(trace: Trace, made: Location | None) -> Help | None:

@@ -9,6 +9,9 @@ from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
 
+# How fully_shard is told whether to average, with what it is told first.
+SET_SYNC = "set_requires_gradient_sync"
+
 
 def synced_with_the_step(
     trace: Trace, cause: Location | None, backward: Location | None, step: Location | None
@@ -79,14 +82,12 @@ def _other_branch(file: Rewriting, statement: ast.stmt) -> Help | None:
 
 
 def paused_but_the_last(trace: Trace, cause: Location | None, step: Location | None) -> Help | None:
-    """Let a wrapper's flag, which is assigned at `cause`, be true where the step follows: in the
-    last turn of the loop that ends before it, or in every one."""
+    """Let a wrapper's flag, which is assigned or set by a call at `cause`, be true where the step
+    follows: in the last turn of the loop that ends before it, or in every one."""
     file = Rewriting.of(trace, cause)
     statement = file.statement(cause.line) if file is not None and cause is not None else None
-    if file is None or not isinstance(statement, ast.Assign) or step is None:
-        return None
-    target = statement.targets[0]
-    if not isinstance(target, ast.Attribute) or target.attr != "require_backward_grad_sync":
+    flag = _flag(statement) if statement is not None else None
+    if file is None or statement is None or flag is None or step is None:
         return None
     new = _condition(file, statement, step) or "True"
     loop = file.parents.get(id(statement))
@@ -96,4 +97,17 @@ def paused_but_the_last(trace: Trace, cause: Location | None, step: Location | N
         if over is not None and plain and isinstance(loop.target, ast.Name):
             new = f"{loop.target.id} == {file.text(over.args[0])} - 1"
     text = message("repairs.wrapped.no_sync_but", test=new)
-    return file.help(text, (*file.span(statement.value), new))
+    return file.help(text, (*file.span(flag), new))
+
+
+def _flag(statement: ast.stmt) -> ast.expr | None:
+    """What says in a statement whether the next backward averages."""
+    if isinstance(statement, ast.Assign):
+        target = statement.targets[0]
+        named = isinstance(target, ast.Attribute) and target.attr == "require_backward_grad_sync"
+        return statement.value if named else None
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    if not isinstance(call, ast.Call) or ast.unparse(call.func).rpartition(".")[2] != SET_SYNC:
+        return None
+    given = [*call.args[:1], *(e.value for e in call.keywords if e.arg == "requires_gradient_sync")]
+    return given[0] if given else None

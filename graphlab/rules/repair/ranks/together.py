@@ -16,9 +16,11 @@ _LEAVES = ast.Continue | ast.Break | ast.Return
 
 def decided_together(trace: Trace, at: Location | None) -> Help | None:
     """Let all ranks take the ``if`` at a line, which passes over the rest, where one of them does:
-    of a condition that each computes for itself."""
+    of a condition that each computes for itself, or an ``except``."""
     file = Rewriting.of(trace, at)
     statement = file.statement(at.line) if file is not None and at is not None else None
+    if file is not None and isinstance(statement, ast.Try):
+        return _caught_together(file, statement)
     if file is None or not isinstance(statement, ast.If) or not file.body(statement):
         return None
     dist = imported(file.source).get("torch.distributed")
@@ -46,6 +48,33 @@ def decided_together(trace: Trace, at: Location | None) -> Help | None:
     )  # fmt: skip
 
 
+def _caught_together(file: Rewriting, statement: ast.Try) -> Help | None:
+    """Let all ranks pass over the rest where one of them has caught something."""
+    dist, torch = imported(file.source).get("torch.distributed"), file.torch()
+    name = free_name(file, "any_rank", "any_rank_does", "any_of_the_ranks")
+    if dist is None or torch is None or torch[1] or not name or not file.body(statement):
+        return None
+    if len(statement.handlers) != 1 or statement.orelse or statement.finalbody:
+        return None
+    handler = statement.handlers[0]
+    leaving = [each for each in ast.walk(statement) if isinstance(each, _LEAVES)]
+    if leaving != [handler.body[-1]] or not file.body(leaving[0]):
+        return None
+    start, end = file.whole(statement)
+    indent = " " * statement.col_offset
+    after = (
+        f"{indent}{dist}.all_reduce({name}, op={dist}.ReduceOp.MAX)\n"
+        f"{indent}if {name}:\n{indent}    {file.text(leaving[0])}\n"
+    )
+    test = f"except {file.text(handler.type)}" if handler.type is not None else "except"
+    return file.help(
+        message("repairs.together.caught", test=test),
+        (start, start, f"{indent}{name} = {number(file, statement, '0.0')}\n"),
+        (*file.span(leaving[0]), f"{name} += 1"),
+        (end, end, after),
+    )  # fmt: skip
+
+
 def averaged_first(trace: Trace, at: Location | None) -> Help | None:
     """Average the number that is the only argument of the call at a line, such as the validation's
     loss of a ``scheduler.step(loss)``, over the ranks."""
@@ -70,6 +99,55 @@ def averaged_first(trace: Trace, at: Location | None) -> Help | None:
         message("repairs.together.averaged", value=value),
         (place, place, text), (*file.span(given[0]), mean),
     ) if name else None  # fmt: skip
+
+
+def decided_by_the_mean(trace: Trace, at: Location | None) -> Help | None:
+    """Average a number over the ranks before the ``if`` that decides by it which value a name gets,
+    of what the line assigns: ``if kl > target: lr = …`` before ``group["lr"] = lr``."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    if file is None or not isinstance(statement, ast.Assign):
+        return None
+    dist, torch = imported(file.source).get("torch.distributed"), file.torch()
+    name = free_name(file, "on_all_ranks", "of_all_ranks")
+    wanted, within = _names(statement.value), file.function(statement) or file.tree
+    deciding = [
+        each
+        for each in ast.walk(within)
+        if isinstance(each, ast.If) and wanted & _bound(each) and each.lineno < statement.lineno
+    ]
+    if dist is None or torch is None or torch[1] or not name or not deciding:
+        return None
+    first = min(deciding, key=lambda each: each.lineno)
+    body = file.body(first)
+    before = body[: body.index(first)] if body else []
+    # What was computed right before it is this rank's own.
+    own = sorted(_names(first.test) & {each for one in before[-2:] for each in _bound(one)})
+    if len(own) != 1 or "rank" in file.text(first.test):
+        return None
+    place, indent = file.whole(first)[0], " " * first.col_offset
+    text = (
+        f"{indent}{name} = {number(file, first, f'float({own[0]})')}\n"
+        f"{indent}{dist}.all_reduce({name})\n"
+        f"{indent}{own[0]} = {name}.item() / {dist}.get_world_size()\n"
+    )
+    return file.help(message("repairs.together.averaged", value=own[0]), (place, place, text))
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {
+        each.id
+        for each in ast.walk(node)
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)
+    }
+
+
+def _bound(node: ast.AST) -> set[str]:
+    return {
+        each.id
+        for each in ast.walk(node)
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+    }
 
 
 def free_name(file: Rewriting, *names: str) -> str:
