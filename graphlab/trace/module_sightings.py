@@ -349,6 +349,19 @@ class ScheduledTwice:
     first: Location | None
 
 
+@dataclass(frozen=True, slots=True)
+class EqualUnits:
+    """`tensors` are weights of layers whose units, `units` of the first, were all the same at every
+    step that was looked at: `by` had written one constant to them at `at`. zeros: they and what
+    reads them stayed zero."""
+
+    at: Location | None
+    by: str
+    tensors: tuple[TensorAt, ...]
+    units: Count
+    zeros: bool = False
+
+
 ModuleSighting = (
     Restored
     | NoFreeze
@@ -374,6 +387,7 @@ ModuleSighting = (
     | StatesCut
     | StepUndone
     | FreshFrozen
+    | EqualUnits
     | HeldPlain
     | ScheduledTwice
 )
