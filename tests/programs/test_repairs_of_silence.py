@@ -188,6 +188,7 @@ CONSTANT = """
 net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
 for layer in (net[0], net[2]):
     layer.weight.data.fill_(0.5)
+    nn.init.zeros_(layer.bias)
 optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
 for step in range(8):
     x = torch.randn(16, 4)

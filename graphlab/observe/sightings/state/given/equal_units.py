@@ -31,7 +31,8 @@ class Layer(NamedTuple):
 @dataclass(slots=True)
 class Pair:
     """A layer of `units` units that were equal at all of `seen` steps, and the layer that reads
-    them. moved: a gradient was not zero; spot: what wrote the weights last before the training."""
+    them. moved: a gradient was not zero; zeros: all weights were, at the last one; place: that of
+    the first in the table of tensors; spot: what wrote the weights last before the training."""
 
     first: Ref
     second: Ref
@@ -40,6 +41,8 @@ class Pair:
     by: str
     seen: int = 0
     moved: bool = False
+    zeros: bool = False
+    place: int | None = None
 
 
 class EqualUnitsWatch:
@@ -98,6 +101,9 @@ class EqualUnitsWatch:
                 if apart and _equal(layer, pair.units) and _reads(reader, pair.units):
                     pair.seen += 1
                     pair.moved = pair.moved or bool(layer.grad.any()) or bool(reader.grad.any())
+                    pair.zeros = not layer.parameter.any() and not reader.parameter.any()
+                    # The function that has trained them may have returned at the end.
+                    pair.place = self._watched.table.place_of(first)
                     return True
         return False
 
@@ -111,19 +117,13 @@ class EqualUnitsWatch:
     def found(self) -> Iterator[EqualUnits]:
         told: dict[tuple[Spot | None, bool], list[Pair]] = {}
         for _, pair in self._known.values():
-            if pair is not None and pair.seen >= ENOUGH:
-                zeros = not pair.moved
-                if not zeros or _all_zero(pair):
-                    told.setdefault((pair.spot, zeros), []).append(pair)
+            if pair is None or pair.seen < ENOUGH or pair.place is None:
+                continue
+            if pair.moved or pair.zeros:
+                told.setdefault((pair.spot, not pair.moved), []).append(pair)
         for (spot, zeros), pairs in told.items():
-            places = [
-                place
-                for each in pairs
-                if (place := self._watched.table.place_of(each.first())) is not None
-            ]
-            if places:
-                first = pairs[0]
-                yield EqualUnits(located(spot), first.by, tuple(places), first.units, zeros)
+            first, places = pairs[0], tuple(each.place for each in pairs if each.place is not None)
+            yield EqualUnits(located(spot), first.by, places, first.units, zeros)
 
 
 def _layers(parameter: Any, grad: Any) -> Iterator[Layer]:
@@ -167,8 +167,3 @@ def _alike(values: Any, most: float) -> bool:
         if not bool(scale.isfinite()) or bool((some - first).abs().amax() > most * scale):
             return False
     return True
-
-
-def _all_zero(pair: Pair) -> bool:
-    both = pair.first(), pair.second()
-    return all(each is not None and not bool(each.detach().any()) for each in both)
