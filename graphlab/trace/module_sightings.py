@@ -242,7 +242,8 @@ class OwnBackward:
 @dataclass(frozen=True, slots=True)
 class FunctionUnfit:
     """A transform of torch.func refused `call` at `call_at`: the custom Function of the class
-    `name`, defined at `at`, has no static method `lacks`."""
+    `name`, defined at `at`, has no static method `lacks`. Or torch did, as an object of the class
+    was called, and not its `apply`."""
 
     at: Location | None
     call_at: Location | None

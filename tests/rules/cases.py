@@ -48,6 +48,9 @@ class Case:
 SPEAKING = (
     Case("GL000", "tests/corpus/errors/gradient_hook_reshapes.py", "error",
          failed=31, cause=15),
+    Case("GL010", "tests/corpus/errors/gate_called_as_an_object.py", "error",
+         failed=25, cause=7),
+    Case("GL016", "tests/corpus/errors/temperature_beside_the_parameters.py", "error", failed=12),
     Case("GL000", "tests/corpus/errors/quantiser_unpacks_nothing.py", "error",
          saved=23, failed=32, cause=17),
     Case("GL001", "tests/corpus/errors/gan_one_forward.py", "error",
