@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.failures import failed_backwards
-from graphlab.rules.repair.asked.functions import named_backward
+from graphlab.rules.repair.asked.functions import applied_instead, named_backward
 from graphlab.rules.repair.asked.returned import complete_return
 from graphlab.rules.repair.given.unfit import made_fit
 from graphlab.rules.rule import Rule
@@ -37,10 +37,15 @@ def check(trace: Trace) -> Iterator[Finding]:
         if isinstance(each, FunctionUnfit):
             yield Finding(
                 *RULE.label,
-                summary=message(f"errors.gl010.no_{each.lacks}", function=each.name),
+                summary=message(
+                    f"errors.gl010.no_{each.lacks}", function=each.name, call=each.call
+                ),
                 cause=Place(each.at, f"class {each.name}") if each.at is not None else None,
                 failed=Place(each.call_at, each.call),
-                help=(Help(message(f"errors.gl010.define_{each.lacks}")),),
+                help=(
+                    applied_instead(trace, each)
+                    or Help(message(f"errors.gl010.define_{each.lacks}", function=each.name)),
+                ),
             )
         elif isinstance(each, GivenUnfit) and each.why == "saved":
             words = {"call": each.call, "name": each.name, "kind": each.kind}

@@ -6,7 +6,11 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.language.lists import first_of
-from graphlab.rules.repair.given.parameters import found_by_parameters, kept_in_a_list
+from graphlab.rules.repair.given.parameters import (
+    found_by_parameters,
+    kept_in_a_list,
+    unpacked,
+)
 from graphlab.rules.repair.held.scaling import unscaled_once, updated
 from graphlab.rules.repair.held.scheduled import one_cycle_built, planned_for_loader
 from graphlab.rules.repair.trained.groups import groups_apart
@@ -31,6 +35,9 @@ def check(trace: Trace) -> Iterator[Finding]:
             tensor = None
         elif each.why == "over":
             yield from _over(trace, each)
+            continue
+        elif each.why == "nested":
+            yield _nested(trace, each)
             continue
         elif each.why in ("strangers", "replaced"):
             optimizer, model = each.told
@@ -75,6 +82,17 @@ def _others(trace: Trace, each: OptimizerRefused) -> Iterator[Help]:
         yield from kept_in_a_list(trace, each)
     elif each.why == "repeated":
         yield from groups_apart(trace, each.at)
+
+
+def _nested(trace: Trace, each: OptimizerRefused) -> Finding:
+    written, kind = each.told
+    words = {"call": each.call, "names": written, "kind": kind}
+    return Finding(
+        *RULE.label,
+        summary=message("errors.gl016.nested", **words),
+        failed=Place(each.at, each.call),
+        help=(unpacked(trace, each) or Help(message("errors.gl016.help_nested", **words)),),
+    )
 
 
 def _over(trace: Trace, each: OptimizerRefused) -> Iterator[Finding]:

@@ -244,7 +244,8 @@ class OwnBackward:
 @dataclass(frozen=True, slots=True)
 class FunctionUnfit:
     """A transform of torch.func refused `call` at `call_at`: the custom Function of the class
-    `name`, defined at `at`, has no static method `lacks`."""
+    `name`, defined at `at`, has no static method `lacks`. Or torch did, as an object of the class
+    was called, and not its `apply`."""
 
     at: Location | None
     call_at: Location | None
@@ -362,6 +363,19 @@ class ScheduledTwice:
     first: Location | None
 
 
+@dataclass(frozen=True, slots=True)
+class EqualUnits:
+    """`tensors` are weights of layers whose units, `units` of the first, were all the same at every
+    step that was looked at: `by` had written one constant to them at `at`. zeros: they and what
+    reads them stayed zero."""
+
+    at: Location | None
+    by: str
+    tensors: tuple[TensorAt, ...]
+    units: Count
+    zeros: bool = False
+
+
 ModuleSighting = (
     Restored
     | NoFreeze
@@ -387,6 +401,7 @@ ModuleSighting = (
     | StatesCut
     | StepUndone
     | FreshFrozen
+    | EqualUnits
     | HeldPlain
     | ScheduledTwice
     | DrawnAnew

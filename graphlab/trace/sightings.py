@@ -197,7 +197,8 @@ class OptimizerRefused:
     module that is `frozen` as a whole; of a one-cycle schedule that is `over`, for how many steps
     it was. cause: the line that made it so; of `unscaled`, the unscale_() before. Of a library's
     call that was given an optimizer of another module than the one beside it (`strangers`), how the
-    two are written; `replaced`: since `cause`.
+    two are written; `replaced`: since `cause`. Of what is `nested` in a list of parameters, how it
+    is written, and its type.
     """
 
     at: Location | None
@@ -205,6 +206,7 @@ class OptimizerRefused:
     why: Literal[
         "repeated", "sparse", "sizes", "listed", "plain", "used", "frozen", "unscaled",
         "not_updated", "over", "strangers", "replaced", "decays",
+        "nested",
     ]  # fmt: skip
     told: tuple[str, ...]
     cause: Location | None = None

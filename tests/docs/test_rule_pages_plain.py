@@ -83,6 +83,7 @@ SILENT = {
     "GL139": "fixed-network-in-training-mode",
     "GL140": "trained-as-a-number",
     "GL141": "stored-items-changed",
+    "GL142": "equal-units",
     "GL146": "drawn-without-gradient",
     "GL147": "straight-through-cancelled",
     "GL148": "state-cut-each-step",
@@ -247,6 +248,12 @@ class Oracle:
             same = p in self.moved and any(p is each for each in mine)
             self.codes |= {"GL149"} if same and torch.equal(p, began) else set()
         self.before = [(p, p.detach().clone()) for p in mine]
+        for p in with_gradient:
+            rows = (
+                [p, p.grad] if p.dim() > 1 and len(p) > 1 and self.steps[id(optimizer)] > 3 else []
+            )
+            alike = rows and all(torch.allclose(each, each[:1].expand_as(each)) for each in rows)
+            self.codes |= {"GL142"} if alike else set()
         # A gradient that was cleared comes back as a new tensor; one that was not is the same.
         again = [by for p in with_gradient for g, by in self.applied if p.grad is g]
         if again and not self.nothing_new:

@@ -88,3 +88,15 @@ def test_what_the_class_lacks(tmp_path: Path, text: str, lacks: str) -> None:
 )  # fmt: skip
 def test_not_of_one_that_fits(tmp_path: Path, text: str, outcome: str) -> None:
     assert seen(tmp_path, text, outcome) == []
+
+
+def test_an_object_of_a_function_is_called(tmp_path: Path) -> None:
+    text = OLD.replace("    @staticmethod\n", "") + "x = torch.ones(3, requires_grad=True)\n"
+    (found,) = seen(tmp_path, text + "y = Cube()(x)\n")
+    assert (found.name, found.lacks, found.call) == ("Cube", "apply", "Cube()()")
+    assert found.at is not None and found.at.line == 5
+
+
+def test_a_function_that_is_applied_may_have_such_methods(tmp_path: Path) -> None:
+    text = OLD.replace("    @staticmethod\n", "") + "x = torch.ones(3, requires_grad=True)\n"
+    assert seen(tmp_path, text + "Cube.apply(x).sum().backward()\n", "completed") == []

@@ -184,6 +184,20 @@ for step in range(12):
         q.data = 0.99 * q.data + 0.01 * k.data
 """
 
+CONSTANT = """
+net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+for layer in (net[0], net[2]):
+    layer.weight.data.fill_(0.5)
+    nn.init.zeros_(layer.bias)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+for step in range(8):
+    x = torch.randn(16, 4)
+    loss = (net(x) - x.abs().sum(1, keepdim=True)).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
 
 @pytest.mark.parametrize(
     ("code", "source", "said"),
@@ -196,6 +210,7 @@ for step in range(12):
         ("GL125", NORMED, "Assign the values of m.weight where it is parametrised"),
         ("GL116", FROZEN, "Take the gradient away where p is frozen"),
         ("GL120", RATIO, "Detach old_log_prob"),
+        ("GL142", CONSTANT, "Draw the weights at random"),
         ("GL148", STATES, "Hand h on with its graph from step to step"),
     ],
 )

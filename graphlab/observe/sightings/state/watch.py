@@ -14,6 +14,7 @@ from graphlab.observe.sightings.state.averages import Averages, WrongWay
 from graphlab.observe.sightings.state.drift import Drift
 from graphlab.observe.sightings.state.fixed import FixedNetworks
 from graphlab.observe.sightings.state.flags import Flags
+from graphlab.observe.sightings.state.given.equal_units import EqualUnitsWatch
 from graphlab.observe.sightings.state.given.eval_mode import GivenInEval
 from graphlab.observe.sightings.state.given.fresh import FreshLayers
 from graphlab.observe.sightings.state.given.redrawn import Redraws
@@ -64,6 +65,7 @@ def watchers_of_state(watched: Watched) -> Iterator[Watcher]:
     yield GivenInEval(watched)
     yield FreshLayers(watched)
     yield Redraws(watched)
+    yield EqualUnitsWatch(watched)
     yield UndoneEvals(watched)
     yield FixedNetworks(watched)
     yield Averages(watched)

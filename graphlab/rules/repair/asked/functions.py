@@ -13,6 +13,7 @@ from graphlab.rules.repair.finite.operations import is_library
 from graphlab.source.rewriting import Function, Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
+from graphlab.trace.module_sightings import FunctionUnfit
 
 # What autograd does not see in a backward that it is to follow.
 _UNSEEN = {"data", "detach", "numpy", "item", "tolist", "no_grad", "enable_grad"}
@@ -168,3 +169,27 @@ def _method(owner: ast.ClassDef, name: str) -> ast.FunctionDef | None:
         (each for each in owner.body if isinstance(each, ast.FunctionDef) and each.name == name),
         None,
     )
+
+
+def applied_instead(trace: Trace, each: FunctionUnfit) -> Help | None:
+    """``Name.apply(x)`` for ``Name()(x)``; the methods are made static with it."""
+    file, at = Rewriting.of(trace, each.call_at), each.call_at
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    if each.lacks != "apply" or file is None or statement is None:
+        return None
+    made = [
+        node.func
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Call) and not node.func.args
+    ]
+    kinds = [n for n in ast.walk(file.tree) if isinstance(n, ast.ClassDef) and n.name == each.name]
+    if len(made) != 1 or len(kinds) != 1 or ast.unparse(made[0].func) != each.name:
+        return None
+    edits = [(*file.span(made[0]), f"{each.name}.apply")]
+    for node in kinds[0].body:
+        if not isinstance(node, ast.FunctionDef) or node.decorator_list:
+            continue
+        if node.name in ("forward", "backward"):
+            start = file.whole(node)[0]
+            edits.append((start, start, f"{' ' * node.col_offset}@staticmethod\n"))
+    return file.help(message("repairs.asked.applied", function=each.name), *edits)

@@ -67,3 +67,23 @@ def kept_in_a_list(trace: Trace, each: OptimizerRefused) -> Iterator[Help]:
     found = file.help(message("repairs.given.listed", name=name), (*file.span(value), new))
     if found is not None:
         yield found
+
+
+def unpacked(trace: Trace, each: OptimizerRefused) -> Help | None:
+    """``Adam([*net.parameters(), scale])`` for ``Adam([net.parameters(), scale])``."""
+    file, at = Rewriting.of(trace, each.at), each.at
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    if file is None or statement is None:
+        return None
+    found = [
+        one
+        for node in ast.walk(statement)
+        if isinstance(node, ast.List | ast.Tuple)
+        for one in node.elts
+        if ast.unparse(one) == each.told[0]
+    ]
+    if len(found) != 1:
+        return None
+    words = {"names": each.told[0]}
+    text = f"*{file.text(found[0])}"
+    return file.help(message("repairs.given.unpacked", **words), (*file.span(found[0]), text))

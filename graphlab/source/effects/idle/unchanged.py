@@ -12,6 +12,10 @@ from graphlab.trace.model import Location
 
 # Methods without an effect, after which the program goes on with another graph or other values.
 _PURE = frozenset(("detach", "clamp"))
+# Those of tensors alone that make a node of their own.
+_NODES = frozenset(
+    ("squeeze", "unsqueeze", "transpose", "permute", "reshape", "flatten", "div", "mul", "mean")
+)
 _FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 
 Lines = tuple[int, int]
@@ -21,7 +25,8 @@ Lines = tuple[int, int]
 class Unchanged:
     """The statement at `at`, in the function whose first line is `first` (0: the module), is
     nothing but `call`; `written` would store it. made: the lines that give the variable its value
-    before; used: those that read it afterwards."""
+    before; used: those that read it afterwards. Where the statement makes a node itself, both are
+    its own lines."""
 
     at: Location
     first: int
@@ -52,20 +57,32 @@ def _in(
     for node in body:
         if isinstance(node, ast.For | ast.While | ast.With):
             yield from _in(node.body, whole, file, function, first)
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            func = node.value.func
-            if (
-                isinstance(func, ast.Attribute)
-                and func.attr in _PURE
-                and isinstance(func.value, ast.Name)
-            ):
-                name = func.value.id
-                made = tuple(_spans(whole, name, ast.Store, 0, node.lineno))
-                used = tuple(_spans(whole, name, ast.Load, node.end_lineno or node.lineno))
-                if made and used:
-                    written = f"{name} = {ast.unparse(node.value)}"
-                    call = f"{ast.unparse(func)}()"
-                    yield Unchanged(place(node, file, function), first, call, written, made, used)
+        elif isinstance(node, ast.Expr) and (found := _computed(node.value)) is not None:
+            name, call, own = found
+            last = node.end_lineno or node.lineno
+            # Beside it, and no line that is there to be timed; a notebook shows a value so.
+            near = body if own else whole
+            made = tuple(_spans(near, name, ast.Store, 0, node.lineno))
+            used = tuple(_spans(near, name, ast.Load, last))
+            if made and used and not (own and body is whole and function == "<module>"):
+                if own:
+                    made = used = ((node.lineno, last),)
+                written = f"{name} = {ast.unparse(node.value)}"
+                yield Unchanged(place(node, file, function), first, call, written, made, used)
+
+
+def _computed(node: ast.expr) -> tuple[str, str, bool] | None:
+    """(the variable that an expression computes something of, the expression as it is told, whether
+    the expression itself makes a node where that has a graph)."""
+    if isinstance(node, ast.BinOp) and not isinstance(node.op, ast.MatMult):
+        if not isinstance(node.left, ast.Name):
+            return None
+        return node.left.id, ast.unparse(node), True
+    func = node.func if isinstance(node, ast.Call) else None
+    if isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name):
+        own = func.attr in _NODES
+        return (func.value.id, f"{ast.unparse(func)}()", own) if own or func.attr in _PURE else None
+    return None
 
 
 def _spans(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
-from types import CodeType, FrameType
+from types import CodeType, FrameType, GeneratorType
 from typing import Any
 
 import torch
@@ -20,7 +20,8 @@ from graphlab.observe.tensors import Unnoticed, grad_of, is_tensor
 from graphlab.source.effects.origins import loaded_files
 from graphlab.source.effects.stores import stores
 from graphlab.source.files import UserFiles
-from graphlab.source.objects import attribute, is_a, item, items, length
+from graphlab.source.objects import attribute, class_name, is_a, item, items, length
+from graphlab.source.places import expression_of
 from graphlab.source.wording import call_text
 from graphlab.trace.model import Location
 from graphlab.trace.sightings import OptimizerRefused
@@ -84,6 +85,8 @@ def refused_optimizer(
                 return nothing_given(user, Names(files).gather(frame), files)
         elif is_a(optimizer, torch.optim.lr_scheduler.OneCycleLR) and type(error) is ValueError:
             return _over(frame, offset, inner, optimizer)
+        elif is_a(optimizer, torch.optim.Optimizer) and type(error) is TypeError:
+            return _nested(frame, offset, inner)
         elif is_a(optimizer, torch.optim.Optimizer):
             return _told(frame, offset, inner, optimizer, files, built)
         decayed = None
@@ -184,6 +187,27 @@ def _told(
     where = loaded_files(files, frame)
     cause = _told_to_be_sparse(told[0], where) if why == "sparse" else None
     return OptimizerRefused(at, call_text(at, call)[0], why, tuple(told), cause)
+
+
+def _nested(frame: FrameType, offset: int, inner: FrameType) -> OptimizerRefused | None:
+    """``Adam([net.parameters(), scale])``: one of the parameters is several of them."""
+    given = [each for _, each in items(item(inner.f_locals.get("param_group"), "params"))]
+    call = expression_of(frame.f_code, offset)
+    written = call.args[0] if isinstance(call, ast.Call) and call.args else None
+    if inner.f_code.co_name != "add_param_group" or not isinstance(written, ast.List | ast.Tuple):
+        return None
+    if len(given) != len(written.elts):
+        return None
+    for each, node in zip(given, written.elts, strict=True):
+        if type(each) in (GeneratorType, list, tuple) or is_a(each, torch.nn.ParameterList):
+            at = located((frame.f_code, offset))
+            kind = class_name(each)
+            return OptimizerRefused(at, _called(at, call), "nested", (ast.unparse(node), kind))
+    return None
+
+
+def _called(at: Location | None, call: ast.expr | None) -> str:
+    return f"{ast.unparse(call.func)}()" if isinstance(call, ast.Call) else ""
 
 
 def _repeated(optimizer: Any, inner: FrameType) -> list[Any]:

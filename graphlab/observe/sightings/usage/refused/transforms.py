@@ -1,4 +1,5 @@
-"""Tells which custom Function torch.func refused, as its class lacks what a transform needs."""
+"""Tells which custom Function was refused, as its class lacks what a transform of torch.func needs,
+or as the program calls an object of the class."""
 
 from __future__ import annotations
 
@@ -60,6 +61,8 @@ def _told(entries: list[TracebackEntry], files: UserFiles, said: str) -> Functio
         apart = lacks not in said
     elif not _raises(last, at):
         return None
+    elif last.f_code is getattr(_Base.__call__, "__code__", None):
+        return _object_called(type(values.get("self")), mine[-1], files)
     elif last.f_code is getattr(_Base.apply, "__code__", None):
         kind = values.get("cls")
         lacks = "setup_context"
@@ -76,6 +79,17 @@ def _told(entries: list[TracebackEntry], files: UserFiles, said: str) -> Functio
     frame, lasti = mine[-1]
     call_at = located((frame.f_code, lasti))
     return FunctionUnfit(_defined(kind, name, files), call_at, f"{name}.apply()", name, lacks)
+
+
+def _object_called(kind: Any, call: TracebackEntry, files: UserFiles) -> FunctionUnfit | None:
+    """``Name()(x)``, as Functions were called before torch made their methods static."""
+    if static(kind, "__call__") is not static(_Base, "__call__"):
+        return None
+    name, (frame, lasti) = type.__dict__["__name__"].__get__(kind), call
+    call_at = located((frame.f_code, lasti))
+    node = expression_of(frame.f_code, lasti)
+    written = f"{ast.unparse(node.func)}()" if isinstance(node, ast.Call) else f"{name}()()"
+    return FunctionUnfit(_defined(kind, name, files), call_at, written, name, "apply")
 
 
 def applied(frame: FrameType, offset: int) -> Any:
