@@ -364,8 +364,10 @@ def _unknown(trace: Trace) -> Iterator[str]:
         yield message("fix.gradients.unseen", what=trace.unseen[0])
     steps = [each for each in trace.events if isinstance(each, Step)]
     measured = {each.optimizer for each in steps if each.mix is not None}
+    # One that a line makes for each task steps as the others of that line do.
+    places = {trace.optimizers[at].at for at in measured} - {None}
     for at, optimizer in enumerate(trace.optimizers):
-        if optimizer.steps and at not in measured:
+        if optimizer.steps and at not in measured and optimizer.at not in places:
             yield message("fix.gradients.not_measured", name=optimizer.name)
     # What a rank did not compute itself it has from the others.
     shared: dict[int, bool] = {}
