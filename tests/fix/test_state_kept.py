@@ -221,3 +221,41 @@ def test_an_average_is_given_a_network_of_its_own(fix: Fix) -> None:
 def test_two_names_of_one_network_keep_a_repair_from_being_proved(fix: Fix) -> None:
     code, text, verdicts = fix(ALIAS_UNTOLD)
     assert code == 1 and "deepcopy" not in text and "runs" in verdicts
+
+
+# What a rollout has kept, which no turn of the loop writes: its first use would go through it.
+KEPT = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+net = nn.Linear(3, 1)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+
+
+class Rollout:
+    def __init__(self):
+        self.values = []
+
+    def add(self, value):
+        self.values.append(value)
+
+
+def update(rollout, x):
+    for epoch in range(3):
+        loss = (net(x) - torch.stack(rollout.values)).square().mean() + net(x).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+rollout, x = Rollout(), torch.randn(6, 3)
+for row in x:
+    rollout.add(net(row))
+update(rollout, x)
+"""
+
+
+def test_what_no_turn_writes_is_not_detached_after_its_first_use_as_proved(fix: Fix) -> None:
+    code, text, _ = fix(KEPT)
+    assert code == 1 or "rollout.values = [" not in text

@@ -10,6 +10,7 @@ from graphlab.language import message
 from graphlab.language.lists import listing
 from graphlab.rules.repair.anew.totals import only_summed
 from graphlab.source.blocks import Block, Edit, bound_names, read_names, shared_names
+from graphlab.source.rebinding import written_in_turns
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Carrier, Location, Step, Trace
@@ -65,6 +66,9 @@ def _detach_variable(
     if first and all(each.form in _ANEW for each in first):
         summed = [each.name for each in first if only_summed(trace, each.name)]
         choice = message("fix.meant.summed", name=summed[0]) if summed else ""
+        # What no turn writes is the same in all of them: its first use would have a graph alone.
+        kept = [e.name for e in first if "." in e.name and body and not _written(trace, e, body)]
+        choice = message("fix.meant.carried", names=kept) if kept else choice
         outer = _bound_around(block, at, body, first)
         found = _detached(*outer, first) if outer is not None else _detached(block, at, first)
         return replace(found, choice=choice)
@@ -78,6 +82,11 @@ def _detach_variable(
     ]
     kept = held or [each for each in before if each.form == "other" and "." in each.name]
     return _words(kept[0], loop) if kept else None
+
+
+def _written(trace: Trace, carrier: Carrier, body: list[ast.stmt]) -> bool:
+    name = re.sub(r"(\[[^\]]*\])+$", "", carrier.name)
+    return written_in_turns(trace.sources.values(), body, name.rpartition(".")[2])
 
 
 def _bound_around(
