@@ -10,7 +10,7 @@ from graphlab.language import message
 from graphlab.language.lists import listing
 from graphlab.rules.repair.anew.totals import only_summed
 from graphlab.source.blocks import Block, Edit, bound_names, read_names, shared_names
-from graphlab.source.rebinding import written_in_turns
+from graphlab.source.effects.idle.rebinding import written_in_turns
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Carrier, Location, Step, Trace
