@@ -25,7 +25,13 @@ from graphlab.trace.model import (
     Step,
     Trace,
 )
-from graphlab.trace.module_sightings import NoFreeze, Restored, TieBroken, TrainedAsNumber
+from graphlab.trace.module_sightings import (
+    NoFreeze,
+    OneNetwork,
+    Restored,
+    TieBroken,
+    TrainedAsNumber,
+)
 from graphlab.trace.ranks.sightings import RankStep
 from graphlab.trace.repairs.model import Check, Verdict
 
@@ -292,9 +298,12 @@ def _trained(trace: Trace, optimizer: OptimizerInfo, at: int) -> bool:
     return at in optimizer.touched or at in reached_by_any(trace)
 
 
-def as_meant(choices: Sequence[str]) -> tuple[Check, ...]:
-    """What a repair decides that the program does not say: no run can show that it is meant."""
-    return (Check(MEANT, None, choices[0]),) if choices else ()
+def as_meant(choices: Sequence[str], after: Trace | None = None) -> tuple[Check, ...]:
+    """What a repair decides that the program does not say, or leaves as it was: no run can show
+    that it is meant."""
+    one = (e for e in after.sightings if isinstance(e, OneNetwork)) if after is not None else ()
+    left = [message("fix.meant.one_network", one=each.one, other=each.other) for each in one]
+    return tuple(Check(MEANT, None, each) for each in [*choices, *left][:1])
 
 
 def right_gradients(after: Trace) -> Check:
@@ -355,8 +364,10 @@ def _unknown(trace: Trace) -> Iterator[str]:
         yield message("fix.gradients.unseen", what=trace.unseen[0])
     steps = [each for each in trace.events if isinstance(each, Step)]
     measured = {each.optimizer for each in steps if each.mix is not None}
+    # One that a line makes for each task steps as the others of that line do.
+    places = {trace.optimizers[at].at for at in measured} - {None}
     for at, optimizer in enumerate(trace.optimizers):
-        if optimizer.steps and at not in measured:
+        if optimizer.steps and at not in measured and optimizer.at not in places:
             yield message("fix.gradients.not_measured", name=optimizer.name)
     # What a rank did not compute itself it has from the others.
     shared: dict[int, bool] = {}

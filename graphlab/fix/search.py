@@ -25,8 +25,8 @@ from graphlab.trace.sightings import NonFinite
 # How many repairs are put one on top of the other, how many are tried at a time, and in all.
 DEPTH, WIDTH, TRIALS = 4, 6, 20
 # The rules about parameters that no optimizer holds, about graphs that were freed, and about
-# gradients that nobody uses.
-_UNHELD, _FREED, _WASTED = "GL103", "GL002", "GL108"
+# gradients that nobody uses, and about two names of one network.
+_UNHELD, _FREED, _WASTED, _ONE_NETWORK = "GL103", "GL002", "GL108", "GL121"
 _AGAIN = ("repairs.loops.recompute", "repairs.loops.recompute_many")
 # A trial goes on for this long, in seconds, although it has run far enough: a short program runs
 # to its end.
@@ -164,7 +164,7 @@ class Search:
 
     def _next(self, grown: Sequence[Trial]) -> Iterator[Trial]:
         for base in grown:
-            problems = base.problems or _mixed(base)
+            problems = base.problems or _mixed(base) or _of_one_network(base)
             for finding in sorted(problems, key=lambda each: each.severity != "error"):
                 offered = _in_order(finding, base.trace)
                 made = [each for help in offered if (each := self._on(base, finding, help))]
@@ -217,7 +217,7 @@ class Search:
             trial.findings = on_ranks.findings(answer)
             trial.checks = (
                 *on_ranks.checked(self._before, answer, trial.findings, self._code(answer)),
-                *checks.as_meant(trial.choices),
+                *checks.as_meant(trial.choices, answer.trace),
             )
         settle(wave)
 
@@ -321,6 +321,11 @@ def _mixed(trial: Trial) -> list[Finding]:
     alone."""
     wrong = any(each.name == checks.GRADIENTS and each.holds is False for each in trial.checks)
     return [*mixed_at_all(trial.trace)] if wrong and trial.trace is not None else []
+
+
+def _of_one_network(trial: Trial) -> list[Finding]:
+    """Two names of one network, where a repair is to leave a program that trains two."""
+    return [each for each in trial.findings if each.code == _ONE_NETWORK and trial.over is not None]
 
 
 def _until(before: Trace, steps: int) -> int | None:

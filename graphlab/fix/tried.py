@@ -59,7 +59,7 @@ def settle(wave: Sequence[Trial]) -> None:
     for trial in [each for each in wave if _is_settled(each, wave)]:
         kept = (check for check in trial.checks if check.name != checks.MEANT)
         trial.choices = trial.choices[:-1]
-        trial.checks = (*kept, *checks.as_meant(trial.choices))
+        trial.checks = (*kept, *checks.as_meant(trial.choices, trial.trace))
 
 
 def _is_settled(trial: Trial, wave: Sequence[Trial]) -> bool:

@@ -8,6 +8,7 @@ from graphlab.language import message
 from graphlab.rules.repair.anew.closures import computed_in_closure
 from graphlab.rules.repair.anew.handed_on import detached_as_stored, detached_by_text
 from graphlab.rules.repair.anew.kept_values import values_written
+from graphlab.rules.repair.anew.summed import begun_in_method
 from graphlab.rules.repair.anew.totals import begun_again
 from graphlab.rules.repair.anew.used_up import detached_after
 from graphlab.rules.repair.carried import detach_carried, if_cut_is_meant, kept_inside
@@ -104,6 +105,7 @@ def _others(trace: Trace, event: Backward, freeing: Backward | None) -> Iterator
         yield from cached_each_turn(trace, event)
         yield from computed_in_closure(trace, event)
         yield from begun_again(trace, event)
+        yield from begun_in_method(trace, event)
         for each in (*values_written(trace, event), *detached_as_stored(trace, event)):
             yield each if each.choice else if_cut_is_meant(trace, freeing, event, each)
         if all(each.inside or each.name == event.loss for each in _carried_on(trace, event)):

@@ -11,7 +11,8 @@ from graphlab.rules.left_aside import OF_NONE, PATIENCE, left_aside, patience
 from graphlab.rules.repair.asked.handed_over import handed_over
 from graphlab.rules.repair.asked.requiring import made_requiring
 from graphlab.rules.repair.calls import not_reentrant_at_all
-from graphlab.rules.repair.given.other_network import trained_instead
+from graphlab.rules.repair.given.handed_back import given_with_graph
+from graphlab.rules.repair.given.other_network import copy_instead, trained_instead
 from graphlab.rules.repair.graph.cuts import argument_cut, graph_kept
 from graphlab.rules.repair.graph.in_torch import in_torch
 from graphlab.rules.repair.ranks.replicas import only_call
@@ -132,6 +133,8 @@ def check(trace: Trace) -> Iterator[Finding]:
                 *not_reentrant_at_all(trace, optimizer.at),
                 *handed_over(trace, optimizer.at, never),
                 *trained_instead(trace, optimizer),
+                *copy_instead(trace, optimizer),
+                *given_with_graph(trace, optimizer),
             ),
         )
 

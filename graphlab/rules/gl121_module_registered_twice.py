@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from graphlab.language import message
+from graphlab.rules.repair.copies import copy_object, mixed_into
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.trace.finding import Finding, Help, Place
@@ -30,13 +32,7 @@ def check(trace: Trace) -> Iterator[Finding]:
                     **names,
                 ),
                 cause=Place(each.at, message("training.gl121.made_one")) if each.at else None,
-                help=(
-                    Help(
-                        message(
-                            f"training.gl121.{'help_two' if each.were_two else 'help_one'}", **names
-                        )
-                    ),
-                ),
+                help=(_help(trace, each),),
             )
     for each in trace.sightings:
         if not isinstance(each, Repeated):
@@ -56,6 +52,16 @@ def check(trace: Trace) -> Iterator[Finding]:
             help=(Help(message("training.gl121.help")),),
             measured={"times": float(each.times)},
         )
+
+
+def _help(trace: Trace, each: OneNetwork) -> Help:
+    names = {"one": each.one, "other": each.other}
+    copied = copy_object(trace, each.at) if each.at is not None and not each.were_two else None
+    if copied is None:
+        key = "help_two" if each.were_two else "help_one"
+        return Help(message(f"training.gl121.{key}", **names))
+    choice = "" if mixed_into(trace, each) else message("fix.meant.one_network", **names)
+    return replace(copied, choice=choice)
 
 
 RULE = Rule("GL121", "module-registered-twice", "info", check)

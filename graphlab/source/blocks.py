@@ -101,6 +101,18 @@ def _covers(body: list[ast.stmt], line: int) -> bool:
     return any(_first(each) <= line <= _last(each) for each in body)
 
 
+def shared_names(source: str, line: int) -> set[str]:
+    """What the innermost function around a line says that it shares, ``nonlocal`` or ``global``:
+    each call finds what the one before it left there."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if function and node.lineno <= line <= (node.end_lineno or 0):
+            inner = (e for e in ast.walk(node) if isinstance(e, ast.Nonlocal | ast.Global))
+            found = {name for each in inner for name in each.names}
+    return found
+
+
 def bound_names(statement: ast.stmt) -> set[str]:
     """The names that a statement binds, attributes as dotted names."""
     return {_dotted(n) for n in ast.walk(statement) if _is_name(n, ast.Store)} - {""}

@@ -245,3 +245,93 @@ def test_where_a_container_is_called_twice_the_graph_may_be_meant_to_go_on(fix: 
     source = source.replace("    loss =", "    x = torch.randn(8, 4)\n    loss =")
     code, text, verdicts = fix(source)
     assert (code, text) == (1, source) and "runs" in verdicts and "proved" not in verdicts
+
+
+# A copy is trained for each task, and the optimizer holds what it was copied from.
+ADAPTED = """
+import copy
+
+import torch
+from torch import nn
+
+
+class Learner:
+    def __init__(self, model):
+        self.model = model
+
+    def adapt(self, x):
+        fast = copy.deepcopy(self.model)
+        optimizer = torch.optim.SGD(self.model.parameters(), lr=0.1)
+        for _ in range(4):
+            loss = (fast(x) - x).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return fast
+
+    def learn(self, tasks):
+        for x in tasks:
+            fast = self.adapt(x)
+            with torch.no_grad():
+                for p, q in zip(self.model.parameters(), fast.parameters()):
+                    p.add_(q - p, alpha=0.5)
+
+
+torch.manual_seed(0)
+learner = Learner(nn.Linear(4, 4))
+for turn in range(4):
+    learner.learn([torch.randn(8, 4) for _ in range(2)])
+"""
+# One function draws for both steps, and gives its draw without a graph.
+DRAWN = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+
+
+class Pair:
+    def __init__(self):
+        self.gen, self.critic = nn.Linear(3, 2), nn.Linear(2, 1)
+        self.of_gen = torch.optim.SGD(self.gen.parameters(), lr=0.1)
+        self.of_critic = torch.optim.SGD(self.critic.parameters(), lr=0.1)
+
+    def draw(self):
+        return self.gen(torch.randn(8, 3)).detach()
+
+    def criticise(self):
+        loss = self.critic(self.draw()).mean() - self.critic(torch.randn(8, 2)).mean()
+        self.of_critic.zero_grad()
+        loss.backward()
+        self.of_critic.step()
+
+    def generate(self):
+        loss = -self.critic(self.draw()).mean()
+        self.of_gen.zero_grad()
+        loss.backward()
+        self.of_gen.step()
+
+
+pair = Pair()
+for turn in range(12):
+    pair.criticise()
+    pair.generate()
+"""
+
+
+def test_an_optimizer_is_given_the_copy_that_is_trained(fix: Fix) -> None:
+    code, text, _ = fix(ADAPTED)
+    assert code == 0 and "SGD(fast.parameters(), lr=0.1)" in text
+
+
+def test_a_draw_for_both_steps_keeps_its_graph(fix: Fix) -> None:
+    code, text, _ = fix(DRAWN)
+    assert code == 0 and "return self.gen(torch.randn(8, 3))\n" in text
+
+
+def test_a_draw_for_the_other_step_alone_stays_without_one(fix: Fix) -> None:
+    text = DRAWN.replace(
+        "-self.critic(self.draw()).mean()", "-self.critic(torch.randn(8, 2)).mean()"
+    )
+    code, text, _ = fix(text)
+    assert code == 1 and "return self.gen(torch.randn(8, 3)).detach()\n" in text

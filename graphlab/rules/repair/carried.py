@@ -8,7 +8,10 @@ from dataclasses import replace
 
 from graphlab.language import message
 from graphlab.language.lists import listing
-from graphlab.source.blocks import Block, Edit, bound_names, read_names
+from graphlab.rules.repair.anew.totals import only_summed
+from graphlab.source.blocks import Block, Edit, bound_names, read_names, shared_names
+from graphlab.source.effects.idle.rebinding import written_in_turns
+from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Carrier, Location, Step, Trace
 
@@ -42,7 +45,12 @@ def _detach_variable(
         return None
     loop = _loop_around(trace.sources[file], line)
     body = loop.body if isinstance(loop, ast.For | ast.While) else []
-    late = [each for each in carriers if each.name != event.loss and _handed_on(trace, each, body)]
+    shared = shared_names(trace.sources[file], line)
+    late = [
+        each
+        for each in carriers
+        if each.name != event.loss and (each.name in shared or _handed_on(trace, each, body))
+    ]
     once = [made for each in late if (made := _made_once(trace, each)) is not None]
     if once and len(once) == len(late):
         return once[0]
@@ -56,7 +64,14 @@ def _detach_variable(
         if step is not None:
             return step
     if first and all(each.form in _ANEW for each in first):
-        return _detached(block, at, first)
+        summed = [each.name for each in first if only_summed(trace, each.name)]
+        choice = message("fix.meant.summed", name=summed[0]) if summed else ""
+        # What no turn writes is the same in all of them: its first use would have a graph alone.
+        kept = [e.name for e in first if "." in e.name and body and not _written(trace, e, body)]
+        choice = message("fix.meant.carried", names=kept) if kept else choice
+        outer = _bound_around(block, at, body, first)
+        found = _detached(*outer, first) if outer is not None else _detached(block, at, first)
+        return replace(found, choice=choice)
     before = [
         each
         for each in carriers
@@ -67,6 +82,30 @@ def _detach_variable(
     ]
     kept = held or [each for each in before if each.form == "other" and "." in each.name]
     return _words(kept[0], loop) if kept else None
+
+
+def _written(trace: Trace, carrier: Carrier, body: list[ast.stmt]) -> bool:
+    name = re.sub(r"(\[[^\]]*\])+$", "", carrier.name)
+    return written_in_turns(trace.sources.values(), body, name.rpartition(".")[2])
+
+
+def _bound_around(
+    block: Block, at: int, body: list[ast.stmt], carriers: list[Carrier]
+) -> tuple[Block, int] | None:
+    """The body of the loop, where it binds them and the backward stands under a condition in it:
+    the turns in which there is none hand them on as well."""
+    line, names = block.statements[at].lineno, {each.name for each in carriers}
+    here = next((i for i, each in enumerate(body) if each.lineno <= line <= _end(each)), None)
+    if here is None or not isinstance(body[here], ast.If):
+        return None
+    if not all(any(name in bound_names(each) for each in body) for name in names):
+        return None
+    outer = Block("".join(block.lines), block.file, body[0].lineno, _end(body[-1]))
+    return (outer, here) if len(outer.statements) == len(body) else None
+
+
+def _end(statement: ast.stmt) -> int:
+    return statement.end_lineno or statement.lineno
 
 
 def _through_library(trace: Trace, name: str) -> bool:
@@ -80,10 +119,26 @@ def if_cut_is_meant(trace: Trace, freeing: Backward, event: Backward, help: Help
     be had, and the program does not say that it is to end at the turn."""
     first, last = trace.events.index(freeing), trace.events.index(event)
     stepped = any(isinstance(each, Step) for each in trace.events[first:last])
+    # Steps that come in some turns end it there, and the others are mended by the same line.
+    stepped = stepped or _steps_in_turns(trace, event)
     names = [e.name for e in event.carriers if not e.inside and e.name != event.loss]
     if stepped or not names:
         return help
     return replace(help, choice=message("fix.meant.carried", names=names))
+
+
+def _steps_in_turns(trace: Trace, event: Backward) -> bool:
+    """Whether a step stands under a condition in the loop or the function of the backward, after
+    it."""
+    file = Rewriting.of(trace, event.at)
+    going = file.statement(event.at.line) if file is not None and event.at is not None else None
+    around = file.around(going) if file is not None and going is not None else []
+    where = next((e for e in around if isinstance(e, ast.For | ast.While | ast.FunctionDef)), None)
+    return where is not None and any(
+        isinstance(each, ast.If) and ".step()" in "\n".join(map(ast.unparse, each.body))
+        for each in where.body
+        if going is not None and each.lineno > going.lineno
+    )
 
 
 def kept_inside(trace: Trace, event: Backward) -> Help | None:

@@ -10,6 +10,7 @@ from graphlab.source.blocks import StatementInScope
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
+from graphlab.trace.module_sightings import OneNetwork
 
 _CLONES = "{{key: value.clone() for key, value in {given}.items()}}"
 
@@ -96,6 +97,21 @@ def copy_object(trace: Trace, at: Location) -> Help | None:
         return None
     place = file.whole(first)[0]
     return file.help(text, (place, place, "import copy\n"), (*file.span(statement), new))
+
+
+def mixed_into(trace: Trace, each: OneNetwork) -> bool:
+    """Whether a loop of the program goes over the parameters of both names side by side, as what
+    mixes one network into another does: it was meant for two."""
+    mine = {each.one.rpartition(".")[2], each.other.rpartition(".")[2]}
+    for source in trace.sources.values():
+        for node in ast.walk(ast.parse(source)):
+            over = node.iter if isinstance(node, ast.For) else None
+            if isinstance(over, ast.Call) and ast.unparse(over.func) == "zip":
+                sides = [re.findall(r"\w+", ast.unparse(one)) for one in over.args]
+                told = {word for words in sides for word in words}
+                if len(sides) == 2 and mine <= told and all(mine & {*each} for each in sides):
+                    return True
+    return False
 
 
 def load_original(trace: Trace, at: Location | None, receiver: str) -> Help | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from graphlab.language import message
+from graphlab.rules.repair.anew.totals import only_summed
 from graphlab.source.blocks import bound_names, read_names
 from graphlab.source.rewriting import Function, Rewriting
 from graphlab.trace.finding import Help
@@ -37,9 +38,11 @@ def detached_as_stored(trace: Trace, event: Backward) -> Iterator[Help]:
             found = _as_stored(file, last, carrier.form, *stores[0])
             if found is None:
                 continue
-            if _calls(trace, event, holder) != 1 and _of_its_input(*stores[0]):
+            if calls_since(trace, event, holder) != 1 and _of_its_input(*stores[0]):
                 # In between the calls of one turn, the graph may be meant to go on.
                 found = replace(found, choice=message("fix.meant.carried", names=[carrier.name]))
+            elif only_summed(trace, carrier.name):
+                found = replace(found, choice=message("fix.meant.summed", name=carrier.name))
             yield found
 
 
@@ -109,7 +112,7 @@ def _last(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else ""
 
 
-def _calls(trace: Trace, event: Backward, holder: str) -> int:
+def calls_since(trace: Trace, event: Backward, holder: str) -> int:
     """How often the module of that name was called since the backward before; or the innermost one
     around it, where a container calls it."""
     before = trace.events[: trace.events.index(event)]

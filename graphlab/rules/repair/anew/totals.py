@@ -10,6 +10,8 @@ from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Trace
 
+# What a summand may be on its way into a loss.
+_LINEAR = ("mean", "sum", "stack", "cat")
 _ZEROS = ("zeros", "tensor", "zeros_like", "new_zeros", "new_tensor")
 
 
@@ -31,9 +33,9 @@ def _begun(file: Rewriting, going: ast.stmt, name: str) -> Iterator[Help]:
     adding = [
         each
         for each in ast.walk(function or file.tree)
-        if isinstance(each, ast.stmt) and _adds(each, last) and file.function(each) is function
+        if isinstance(each, ast.stmt) and adds_to(each, last) and file.function(each) is function
     ]
-    begun = [each for each in ast.walk(file.tree) if _begins(each, last)]
+    begun = [each for each in ast.walk(file.tree) if begins(each, last)]
     if not last.isidentifier() or not adding or len(begun) != 1 or going not in body:
         return
     first = begun[0]
@@ -68,7 +70,7 @@ def _target(statement: ast.stmt) -> ast.expr:
     return statement.target if isinstance(statement, ast.AugAssign) else statement.targets[0]
 
 
-def _adds(statement: ast.stmt, last: str) -> bool:
+def adds_to(statement: ast.AST, last: str) -> bool:
     """``total += x``, or ``total = total + x``."""
     if isinstance(statement, ast.AugAssign):
         return isinstance(statement.op, ast.Add) and _last(statement.target) == last
@@ -83,7 +85,7 @@ def _adds(statement: ast.stmt, last: str) -> bool:
     )
 
 
-def _begins(node: ast.AST, last: str) -> bool:
+def begins(node: ast.AST, last: str) -> bool:
     """``total = 0``, or a tensor of zeros."""
     if not isinstance(node, ast.Assign) or len(node.targets) != 1:
         return False
@@ -95,3 +97,62 @@ def _begins(node: ast.AST, last: str) -> bool:
 
 def _last(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def only_summed(trace: Trace, name: str) -> bool:
+    """Whether the program writes it as a zero and by adding to it alone, and reads it as a summand
+    of a loss alone: what is left of earlier turns is a number there that no gradient depends on."""
+    last, reads, adds = name.rpartition(".")[2], 0, 0
+    for source in trace.sources.values():
+        try:
+            tree = ast.parse(source)
+        except SyntaxError:
+            continue
+        parents = {id(inner): outer for outer in ast.walk(tree) for inner in _children(outer)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign | ast.AugAssign) and _writes(node, last):
+                if not (adds_to(node, last) or begins(node, last)):
+                    return False
+                adds += adds_to(node, last)
+            if _is(node, last) and isinstance(getattr(node, "ctx", None), ast.Load):
+                if not _summand(node, parents):
+                    return False
+                reads += 1
+    return bool(adds and reads)
+
+
+def _children(node: ast.AST) -> Iterator[ast.AST]:
+    return ast.iter_child_nodes(node)
+
+
+def _is(node: ast.AST, last: str) -> bool:
+    name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+    return isinstance(node, ast.Name | ast.Attribute) and name == last
+
+
+def _writes(node: ast.Assign | ast.AugAssign, last: str) -> bool:
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return any(_is(each, last) for target in targets for each in ast.walk(target))
+
+
+def _summand(node: ast.AST, parents: dict[int, ast.AST]) -> bool:
+    """Whether the statement around adds it, or its mean, to what else there is."""
+    while True:
+        outer = parents.get(id(node))
+        if isinstance(outer, ast.BinOp):
+            right = isinstance(outer.op, ast.Mult | ast.Div) and outer.right is node
+            other = outer.left if outer.right is node else outer.right
+            scaled = isinstance(outer.op, ast.Mult | ast.Div) and isinstance(other, ast.Constant)
+            if not isinstance(outer.op, ast.Add | ast.Sub) and not scaled:
+                return False
+            if right and isinstance(outer.op, ast.Div):
+                return False
+        elif isinstance(outer, ast.Attribute):
+            if outer.attr not in _LINEAR:
+                return False
+        elif isinstance(outer, ast.Call):
+            if outer.func is not node or outer.args:
+                return False
+        elif not isinstance(outer, ast.UnaryOp):
+            return isinstance(outer, ast.Assign | ast.AugAssign | ast.Return)
+        node = outer

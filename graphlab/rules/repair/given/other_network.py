@@ -56,6 +56,35 @@ def trained_instead(trace: Trace, optimizer: OptimizerInfo) -> Iterator[Help]:
         yield replace(found, choice=choice)
 
 
+def copy_instead(trace: Trace, optimizer: OptimizerInfo) -> Iterator[Help]:
+    """``SGD(fast.parameters())`` below ``fast = copy.deepcopy(self.model)``, for an optimizer of
+    what was copied, which the losses never reach, in the function that makes the copy to train."""
+    file, call, statement = construction(trace, optimizer.at)
+    if file is None or call is None or statement is None or optimizer.cut is None:
+        return
+    copied = file.statement(optimizer.cut.line) if optimizer.cut.file == file.file else None
+    given = given_parameters(call)
+    value = copied.value if isinstance(copied, ast.Assign) else None
+    if not isinstance(copied, ast.Assign) or not isinstance(value, ast.Call) or given is None:
+        return
+    of = [ast.unparse(each) for each in value.args]
+    target = ast.unparse(copied.targets[0])
+    here = file.function(copied) is file.function(statement) and copied.lineno < statement.lineno
+    plain = ast.unparse(value.func).rpartition(".")[2] == "deepcopy" and target.isidentifier()
+    if not here or not plain or len(of) != 1 or ast.unparse(given) != f"{of[0]}.parameters()":
+        return
+    words = {"name": optimizer.name, "owner": target, "other": of[0]}
+    choice = ""
+    if _used(file, of[0], statement):
+        choice = message("fix.meant.network", one=target, other=of[0])
+    found = file.help(
+        message("repairs.given.trained_instead", **words),
+        (*file.span(given), f"{target}.parameters()"),
+    )
+    if found is not None:
+        yield replace(found, choice=choice)
+
+
 def _making(file: Rewriting, statement: ast.stmt, name: str) -> ast.stmt | None:
     """The first assignment to `name` in the function that the statement is in."""
     scope = file.function(statement) or file.tree

@@ -13,6 +13,11 @@ from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Trace
 
 _FILLING = ("append", "extend", "appendleft")
+# How the losses of a list are one.
+_TOTALS = (
+    "torch.stack(_).mean()", "torch.stack(_).sum()", "sum(_)", "sum(_) / len(_)",
+    "torch.stack(_).sum() / len(_)",
+)  # fmt: skip
 # How a list is emptied, by what is written around its name.
 _EMPTYING = (
     r"del {name}\[:\]", r"{name}\.clear\(\)", r"{name} = \[\]", r"{name} = list\(\)",
@@ -48,8 +53,44 @@ def emptied(trace: Trace, event: Backward) -> Iterator[Help]:
             message("repairs.kept_apart.emptied", name=name), (place, place, f"{indent}{new}\n")
         )
         if found is not None:
-            choice = "" if beside is not None else message("fix.meant.carried", names=[name])
+            # What an earlier turn has gone back from, the next one cannot go back from once more.
+            meant = beside is not None or _losses_alone(trace, function, going, last)
+            choice = "" if meant else message("fix.meant.carried", names=[name])
             yield replace(found, choice=choice)
+
+
+def _losses_alone(trace: Trace, function: Function, going: ast.stmt, last: str) -> bool:
+    """Whether the backward goes back from the sum or the mean of what the list holds, which are the
+    losses of its turns, and nothing else reads the list."""
+    call = going.value if isinstance(going, ast.Expr) else None
+    func = call.func if isinstance(call, ast.Call) else None
+    loss = func.value if isinstance(func, ast.Attribute) else None
+    if loss is None:
+        return False
+    made = [
+        each.value
+        for each in ast.walk(function)
+        if isinstance(each, ast.Assign) and ast.unparse(loss) in map(ast.unparse, each.targets)
+    ]
+    value = made[0] if len(made) == 1 else loss
+    text = re.sub(rf"(?:self\.)?\b{last}\b", "_", ast.unparse(value))
+    nodes = [node for source in trace.sources.values() for node in ast.walk(ast.parse(source))]
+    filled = {
+        id(node.func.value)
+        for node in nodes
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in _FILLING
+    }
+    reads = [each for each in nodes if _reads(each, last) and id(each) not in filled]
+    inside = [each for each in ast.walk(value) if _reads(each, last)]
+    return text in _TOTALS and len(reads) == len(inside)
+
+
+def _reads(node: ast.AST, last: str) -> bool:
+    name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+    load = isinstance(getattr(node, "ctx", None), ast.Load)
+    return isinstance(node, ast.Name | ast.Attribute) and name == last and load
 
 
 def _only_filled(trace: Trace, last: str) -> bool:

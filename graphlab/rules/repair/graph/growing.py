@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from graphlab.language import message
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
-from graphlab.trace.model import Location, Trace
+from graphlab.trace.model import Location, Module, Trace
 
 _KEEPING = ("append", "extend", "add", "update", "appendleft")
 
@@ -28,7 +28,9 @@ def detached_as_kept(trace: Trace, at: Location | None) -> Iterator[Help]:
                      or getattr(held, "args", []))
         if isinstance(node, ast.Name | ast.Attribute | ast.BinOp) and not _stored(node)
     ]  # fmt: skip
-    for chosen in ([*names], *([each] for each in names if len(names) > 1)):
+    made = [each for each in names if _of_network(trace, file, statement, each)]
+    first = [made] if made and len(made) < len(names) else []
+    for chosen in (*first, [*names], *([each] for each in names if len(names) > 1)):
         edits = []
         for each in chosen:
             start, end = file.span(each)
@@ -61,6 +63,45 @@ def detached_after(trace: Trace, at: Location, names: Sequence[str]) -> Help | N
     end, indent = file.whole(statement)[1], " " * statement.col_offset
     lines = "".join(f"{indent}{each} = {each}.detach()\n" for each in kept)
     return file.help(message("repairs.tried.keep_without"), (end, end, lines))
+
+
+def _of_network(trace: Trace, file: Rewriting, statement: ast.stmt, node: ast.expr) -> bool:
+    """Whether a variable is what a network made, here or where the function is called that is given
+    it."""
+    function = file.function(statement)
+    given = [each.arg for each in function.args.args] if function is not None else []
+    name = ast.unparse(node)
+    if name not in given or function is None:
+        return name in _made_by_networks(trace, function or file.tree)
+    at = given.index(name) - (given[0] == "self")
+    for source in trace.sources.values():
+        tree = ast.parse(source)
+        scopes = [e for e in ast.walk(tree) if isinstance(e, ast.FunctionDef)]
+        for scope in (tree, *scopes):
+            for call in (e for e in ast.walk(scope) if isinstance(e, ast.Call)):
+                if ast.unparse(call.func).rpartition(".")[2] != function.name:
+                    continue
+                if at < len(call.args) and ast.unparse(call.args[at]) in _made_by_networks(
+                    trace, scope
+                ):
+                    return True
+    return False
+
+
+def _made_by_networks(trace: Trace, scope: ast.AST) -> set[str]:
+    """The variables that a call of a module gives, and those that are set to one of these."""
+    modules = {each.name for each in trace.events if isinstance(each, Module)}
+    found: set[str] = set()
+    assigned = [each for each in ast.walk(scope) if isinstance(each, ast.Assign)]
+    for each in (*assigned, *assigned):
+        value = each.value
+        called = isinstance(value, ast.Call) and ast.unparse(value.func) in modules
+        pairs = zip(_each(each.targets[0]), _each(value), strict=False)
+        if called:
+            found |= {ast.unparse(one) for one in _each(each.targets[0])}
+        else:
+            found |= {ast.unparse(one) for one, of in pairs if ast.unparse(of) in found}
+    return found
 
 
 def _keeps(call: ast.Call) -> bool:
