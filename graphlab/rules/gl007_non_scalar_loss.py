@@ -11,8 +11,8 @@ from graphlab.rules.repair.given.unfit import made_fit
 from graphlab.rules.repair.refused_call import reduce_to_scalar
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
+from graphlab.trace.functions.sightings import GivenUnfit
 from graphlab.trace.model import Trace
-from graphlab.trace.module_sightings import GivenUnfit
 
 
 def check(trace: Trace) -> Iterator[Finding]:

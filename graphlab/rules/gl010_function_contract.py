@@ -11,8 +11,8 @@ from graphlab.rules.repair.asked.returned import complete_return
 from graphlab.rules.repair.given.unfit import made_fit
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
+from graphlab.trace.functions.sightings import FunctionUnfit, GivenUnfit
 from graphlab.trace.model import Backward, Trace
-from graphlab.trace.module_sightings import FunctionUnfit, GivenUnfit
 
 
 def check(trace: Trace) -> Iterator[Finding]:

@@ -8,8 +8,8 @@ from graphlab.language import message
 from graphlab.rules.repair.trained.own_backward import as_a_function
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
+from graphlab.trace.functions.sightings import OwnBackward
 from graphlab.trace.model import Trace
-from graphlab.trace.module_sightings import OwnBackward
 
 
 def check(trace: Trace) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from graphlab.trace.functions.sightings import FunctionSighting
 from graphlab.trace.values import Count, Location, OptimizerAt, Shape, TensorAt
 
 
@@ -229,49 +230,6 @@ class LoneValues:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnBackward:
-    """A backward of the program's own, of the class `owner`, that never reads the gradient `given`
-    in the return at `at`; or the method at `at` of a module, which nobody calls (`uncalled`).
-    holds: some such module has parameters."""
-
-    at: Location | None
-    owner: str
-    given: str
-    uncalled: bool
-    holds: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionUnfit:
-    """A transform of torch.func refused `call` at `call_at`: the custom Function of the class
-    `name`, defined at `at`, has no static method `lacks`. Or torch did, as an object of the class
-    was called, and not its `apply`."""
-
-    at: Location | None
-    call_at: Location | None
-    call: str
-    name: str
-    lacks: str
-
-
-@dataclass(frozen=True, slots=True)
-class GivenUnfit:
-    """torch refused at `at` what `call`, the ``.grad`` of `name`, was to be: of another shape or
-    type. Or, for a transform of torch.func, what the function `name`, defined at `within`, gave:
-    several numbers, or a tuple. shapes: what is needed, and what was given. `saved`: the custom
-    Function of `call` gave save_for_backward() at `within` the argument `name`, which is no tensor
-    but a `kind`."""
-
-    at: Location | None
-    call: str
-    why: Literal["shape", "type", "several", "tuple", "saved"]
-    name: str
-    shapes: tuple[Shape, Shape]
-    within: Location | None
-    kind: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class TrainedAsNumber:
     """`tensors` are trained through what the loss of `call`, at `call_at`, is to take as a number:
     its bootstrapped target, which a copy of the network may make, the advantage that weighs its
@@ -393,9 +351,7 @@ ModuleSighting = (
     | LeftSwappedIn
     | FixedInTraining
     | LoneValues
-    | OwnBackward
-    | FunctionUnfit
-    | GivenUnfit
+    | FunctionSighting
     | TrainedAsNumber
     | StoredChanged
     | StatesCut

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from graphlab.observe import program
-from graphlab.trace.module_sightings import FunctionUnfit
+from graphlab.trace.functions.sightings import FunctionUnfit
 
 OLD = """\
 import torch

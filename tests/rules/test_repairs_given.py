@@ -13,8 +13,8 @@ from graphlab.rules.repair.asked.leaves import forgotten_before_copy
 from graphlab.rules.repair.asked.returned import complete_return
 from graphlab.rules.repair.given.parameters import found_by_parameters, kept_in_a_list
 from graphlab.rules.repair.given.unfit import made_fit
+from graphlab.trace.functions.sightings import GivenUnfit
 from graphlab.trace.model import FailedNode, Failure
-from graphlab.trace.module_sightings import GivenUnfit
 from graphlab.trace.sightings import OptimizerRefused
 from tests.rules.build import Script, activation, backward, refused
 from tests.rules.test_more_repairs import outcomes

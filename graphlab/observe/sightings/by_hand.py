@@ -22,7 +22,7 @@ from graphlab.source.effects.assignments import scope_of
 from graphlab.source.effects.origins import loaded_files
 from graphlab.source.objects import attributes, class_name, static
 from graphlab.source.places import parse, place
-from graphlab.trace.module_sightings import OwnBackward
+from graphlab.trace.functions.sightings import OwnBackward
 
 # So many of the inspected backwards look for modules: models are built before them.
 LOOKS = 3

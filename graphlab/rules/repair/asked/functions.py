@@ -12,8 +12,8 @@ from graphlab.language import message
 from graphlab.rules.repair.finite.operations import is_library
 from graphlab.source.rewriting import Function, Rewriting
 from graphlab.trace.finding import Help
+from graphlab.trace.functions.sightings import FunctionUnfit
 from graphlab.trace.model import Location, Trace
-from graphlab.trace.module_sightings import FunctionUnfit
 
 # What autograd does not see in a backward that it is to follow.
 _UNSEEN = {"data", "detach", "numpy", "item", "tolist", "no_grad", "enable_grad"}

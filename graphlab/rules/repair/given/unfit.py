@@ -9,8 +9,8 @@ from dataclasses import replace
 from graphlab.language import message
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
+from graphlab.trace.functions.sightings import GivenUnfit
 from graphlab.trace.model import Trace
-from graphlab.trace.module_sightings import GivenUnfit
 
 _TRANSFORMS = ("grad", "grad_and_value")
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.source.rewriting import Function, Rewriting
 from graphlab.trace.finding import Help
+from graphlab.trace.functions.sightings import OwnBackward
 from graphlab.trace.model import Trace
-from graphlab.trace.module_sightings import OwnBackward
 
 
 def as_a_function(trace: Trace, each: OwnBackward) -> Iterator[Help]:

@@ -19,7 +19,7 @@ from graphlab.source.evaluate import in_frame
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import attribute, is_a, static, variables
 from graphlab.source.places import expression_of, nodes_of, parse, place
-from graphlab.trace.module_sightings import FunctionUnfit
+from graphlab.trace.functions.sightings import FunctionUnfit
 from graphlab.trace.values import Location
 
 _Base: Any = torch.autograd.Function

@@ -21,7 +21,7 @@ from graphlab.source.files import UserFiles
 from graphlab.source.objects import attribute, exactly, is_a
 from graphlab.source.places import line_place, parse, statement_at
 from graphlab.source.wording import call_text
-from graphlab.trace.module_sightings import GivenUnfit
+from graphlab.trace.functions.sightings import GivenUnfit
 
 # Where torch.func checks what a function gave it.
 _CHECKED = "grad_and_value_impl", "torch/_functorch/eager_transforms.py"

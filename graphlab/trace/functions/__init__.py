@@ -1,0 +1,1 @@
+"""What a Trace holds of custom autograd Functions and of transforms of torch.func."""
