@@ -15,6 +15,7 @@ from graphlab.source.loops import (
     in_comprehension,
     loops_around,
     loops_of,
+    one_line_loops,
     repeated_lines,
 )
 from graphlab.source.objects import length
@@ -46,9 +47,9 @@ class Iterations:
         self.lost: set[LoopKey] = set()
         # The offset at which a body is entered that begins with one of `repeated_starts`.
         self._entered: dict[tuple[CodeType, int], int] = {}
-        # Of each body's first line, by the identity of its code: the loop, and whether that line is
-        # one of `repeated_starts`.
-        self._bodies: dict[tuple[int, int], tuple[LoopKey, bool]] = {}
+        # Of each body's first line, by the identity of its code: the loop, whether that line is one
+        # of `repeated_starts`, and what kind of loop is all in that line.
+        self._bodies: dict[tuple[int, int], tuple[LoopKey, bool, type[ast.AST] | None]] = {}
         self._sized: dict[tuple[int, int], CodeType] = {}
         # The loop that the last backward was numbered by, those that ever were, and all loops that
         # were around the last one.
@@ -115,13 +116,21 @@ class Iterations:
         """The first line of a loop's body begins, unless it runs again within the same turn."""
         known = self._bodies.get((id(code), line))
         if known is None:
-            known = self._key(code, line), line in self.repeated_starts(code)
+            kind = one_line_loops(code.co_filename).get(line)
+            known = self._key(code, line), line in self.repeated_starts(code), kind
             self._bodies[id(code), line] = known
-        loop, repeats = known
-        # A block's end, or a loop's next turn, has another offset than its beginning.
-        if repeats and self._entered.setdefault(loop, offset) != offset:
-            return
+        loop, repeats, whole = known
         counts = self.counts
+        if whole is None:
+            # A block's end, or a loop's next turn, has another offset than its beginning.
+            if repeats and self._entered.setdefault(loop, offset) != offset:
+                return
+        else:
+            # The line of a for-loop runs once more than there are turns: when the data is found to
+            # be at its end. That stands for the first turn of the loop's next run.
+            anew = self._entered.setdefault(loop, offset) == offset
+            if anew and whole is not ast.While and loop in counts:
+                return
         counts[loop] = counts.get(loop, 0) + 1
 
     def of_backward(self, frame: FrameType | None) -> int | None:

@@ -103,6 +103,17 @@ def repeated_lines(filename: str) -> frozenset[int]:
     )
 
 
+@lru_cache(maxsize=256)
+def one_line_loops(filename: str) -> dict[int, type[ast.AST]]:
+    """The lines of the loops that are written in one: ``for batch in batches: train(batch)``."""
+    tree = parse(filename)
+    return {
+        node.lineno: type(node)
+        for node in (ast.walk(tree) if tree is not None else ())
+        if isinstance(node, Loop) and node.lineno == node.end_lineno
+    }
+
+
 @lru_cache(maxsize=1024)
 def in_comprehension(code: CodeType, offset: int) -> bool:
     """Whether an instruction is in what a comprehension makes for each of its turns."""

@@ -58,6 +58,12 @@ def expression_of(code: CodeType, offset: int) -> ast.expr | None:
     return None
 
 
+def line_of(code: CodeType, offset: int) -> int | None:
+    """The line that the instruction at a bytecode offset is of."""
+    positions = _positions(code)
+    return positions[offset // 2][0] if 0 <= offset // 2 < len(positions) else None
+
+
 def source_line(filename: str, line: int) -> str:
     """A line of a file, counted from 1, without its newline; "" if there is none."""
     return linecache.getline(filename, line).rstrip("\n")

@@ -73,6 +73,19 @@ EPOCHS = """
     for epoch in range(3):
         train(4)
 """
+IN_ONE_LINE = """
+    def step():
+        optimizer.zero_grad()
+        backward()
+        optimizer.step()
+    def epoch():
+        for i in range(5): step()
+    for e in range(2): epoch()
+"""
+WHILE_IN_ONE_LINE = """
+    k = 0
+    while k < 7: backward(); optimizer.step(); k += 1
+"""
 
 VALIDATION = """
     def validate(epoch):
@@ -101,6 +114,14 @@ HELPER = """
         loss.backward()
         optimizer.step()
 """
+RAISED_IN_ONE_LINE = """
+    def step(i):
+        optimizer.zero_grad()
+        backward()
+        optimizer.step() if i < 4 else optimizer.stop()
+    for e in range(2):
+        for i in range(e * 5): step(i)
+"""
 SECOND_PHASE = """
     train(6)
     for i in range(4):
@@ -119,8 +140,26 @@ def report(tmp_path: Path, text: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("text", "iterations"),
-    [(OPTIMIZERS, 5), (TASKS, 4), (CRITIC, 3), (WHILE, 2), (GUARDED, 5), (EPOCHS, 12)],
-    ids=["optimizers", "tasks", "critic", "while", "with", "epochs"],
+    [
+        (OPTIMIZERS, 5),
+        (TASKS, 4),
+        (CRITIC, 3),
+        (WHILE, 2),
+        (GUARDED, 5),
+        (EPOCHS, 12),
+        (IN_ONE_LINE, 10),
+        (WHILE_IN_ONE_LINE, 7),
+    ],
+    ids=[
+        "optimizers",
+        "tasks",
+        "critic",
+        "while",
+        "with",
+        "epochs",
+        "in-one-line",
+        "while-in-one-line",
+    ],
 )
 def test_the_training_loop_is_counted(tmp_path: Path, text: str, iterations: int) -> None:
     assert report(tmp_path, text)["iterations"] == iterations
@@ -128,8 +167,14 @@ def test_the_training_loop_is_counted(tmp_path: Path, text: str, iterations: int
 
 @pytest.mark.parametrize(
     ("text", "iteration"),
-    [(VALIDATION, 7), (BEFORE_BACKWARD, 2), (HELPER, 3), (SECOND_PHASE, 1)],
-    ids=["validation", "before-backward", "helper", "second-phase"],
+    [
+        (VALIDATION, 7),
+        (BEFORE_BACKWARD, 2),
+        (HELPER, 3),
+        (RAISED_IN_ONE_LINE, 4),
+        (SECOND_PHASE, 1),
+    ],
+    ids=["validation", "before-backward", "helper", "in-one-line", "second-phase"],
 )
 def test_an_exception_belongs_to_the_iteration_that_ran(
     tmp_path: Path, text: str, iteration: int

@@ -13,6 +13,8 @@ from typing import Any
 from graphlab.observe.hooks.line_tracer import Following, LineTracer
 from graphlab.observe.hooks.lines.anchors import Anchors
 from graphlab.source.files import user_frame
+from graphlab.source.loops import one_line_loops
+from graphlab.source.places import line_of
 
 monitoring: Any = getattr(sys, "monitoring", None)
 
@@ -96,10 +98,11 @@ class MonitoringTracer(LineTracer):
         if tool is None:
             return
         monitoring.use_tool_id(tool, "graphlab")
-        events = monitoring.events
+        events, on_line = monitoring.events, self._make_on_line()
         for event, callback in (
             (events.PY_START, self._on_start),
-            (events.LINE, self._make_on_line()),
+            (events.LINE, on_line),
+            (events.JUMP, self._make_on_jump(on_line)),
             (events.PY_RETURN, self._on_return),
             (events.PY_YIELD, self._on_return),
         ):
@@ -136,7 +139,13 @@ class MonitoringTracer(LineTracer):
         if tool is None:
             return
         events = monitoring.events
-        for event in (events.PY_START, events.LINE, events.PY_RETURN, events.PY_YIELD):
+        for event in (
+            events.PY_START,
+            events.LINE,
+            events.JUMP,
+            events.PY_RETURN,
+            events.PY_YIELD,
+        ):
             monitoring.register_callback(tool, event, None)
         monitoring.set_events(tool, 0)
         for code in (*self._codes.values(), *(each.__code__ for each in self.handled)):
@@ -184,9 +193,10 @@ class MonitoringTracer(LineTracer):
         if self._tool is not None and not self.rests and id(code) not in self._known:
             self._codes[id(code)] = code
             self._known[id(code)] = {}
-            monitoring.set_local_events(
-                self._tool, code, events.LINE | events.PY_RETURN | events.PY_YIELD
-            )
+            told = events.LINE | events.PY_RETURN | events.PY_YIELD
+            # Going back to where a line begins is no event of that line, here.
+            told |= events.JUMP if one_line_loops(code.co_filename) else 0
+            monitoring.set_local_events(self._tool, code, told)
 
     def _on_start(self, code: CodeType, offset: int) -> Any:
         try:
@@ -219,7 +229,7 @@ class MonitoringTracer(LineTracer):
         followings, follow = self.followings, self.follow
         disable, made = monitoring.DISABLE, self._made
 
-        def on_line(code: CodeType, number: int) -> Any:
+        def on_line(code: CodeType, number: int, depth: int = 1) -> Any:
             try:
                 ident = get_ident()
                 own = followings.get(ident) or follow(ident)
@@ -227,7 +237,7 @@ class MonitoringTracer(LineTracer):
                 line = lines.get(number) if lines is not None else None
                 if line is None:
                     line = self._line(code, number)
-                frame = getframe(1)
+                frame = getframe(depth)
                 now = seq()
                 if now < own.seq:
                     # Another thread has got the identity of one that has ended.
@@ -260,6 +270,15 @@ class MonitoringTracer(LineTracer):
             return None
 
         return on_line
+
+    def _make_on_jump(self, on_line: Any) -> Any:
+        def on_jump(code: CodeType, offset: int, to: int) -> Any:
+            """A turn of a loop that is written in one line begins as one of a longer loop does."""
+            if to < offset and (line := line_of(code, to)) in one_line_loops(code.co_filename):
+                return on_line(code, line, 2)
+            return monitoring.DISABLE
+
+        return on_jump
 
     def _made(self, line: Line, count: int) -> None:
         """Between this line and the next that is on, so many nodes were made, as never before."""
