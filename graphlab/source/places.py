@@ -39,6 +39,15 @@ def nodes_of(tree: ast.AST | None) -> tuple[ast.AST, ...]:
     return tuple(ast.walk(tree)) if tree is not None else ()
 
 
+@lru_cache(maxsize=64)
+def nodes_in(source: str) -> tuple[ast.AST, ...]:
+    """What `ast.walk` yields for a text, its module first; nothing if it does not parse."""
+    try:
+        return tuple(ast.walk(ast.parse(source)))
+    except (SyntaxError, ValueError):
+        return ()
+
+
 @lru_cache(maxsize=4096)
 def kinds_of(tree: ast.AST | None, *kinds: type[ast.AST]) -> tuple[Any, ...]:
     """Those of these kinds among `nodes_of`, in the same order: of a file of thousands of lines,

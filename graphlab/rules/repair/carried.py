@@ -11,6 +11,7 @@ from graphlab.language.lists import listing
 from graphlab.rules.repair.anew.totals import only_summed
 from graphlab.source.blocks import Block, Edit, bound_names, read_names, shared_names
 from graphlab.source.effects.idle.rebinding import written_in_turns
+from graphlab.source.places import nodes_in
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Carrier, Location, Step, Trace
@@ -152,7 +153,7 @@ def kept_inside(trace: Trace, event: Backward) -> Help | None:
     read = {
         each.attr
         for text in trace.sources.values()
-        for each in _nodes(text)
+        for each in nodes_in(text)
         if isinstance(each, ast.Attribute)
     }
     for each in event.carriers if body else ():
@@ -232,7 +233,7 @@ def _made_once(trace: Trace, carrier: Carrier) -> Help | None:
     name, last = carrier.name, carrier.name.rpartition(".")[2]
     if "." not in name or carrier.form != "tensor":
         return None
-    nodes = [node for source in trace.sources.values() for node in _nodes(source)]
+    nodes = [node for source in trace.sources.values() for node in nodes_in(source)]
     stores = [each for each in nodes if _is_attribute(each, last, ast.Store)]
     read = {id(each) for each in nodes if _is_attribute(each, last, ast.Load)}
     in_place = any(
@@ -267,14 +268,7 @@ def _is_attribute(node: ast.AST, name: str, context: type[ast.expr_context]) -> 
 
 
 def _assignments(source: str) -> list[ast.Assign]:
-    return [each for each in _nodes(source) if isinstance(each, ast.Assign)]
-
-
-def _nodes(source: str) -> list[ast.AST]:
-    try:
-        return [*ast.walk(ast.parse(source))]
-    except SyntaxError:
-        return []
+    return [each for each in nodes_in(source) if isinstance(each, ast.Assign)]
 
 
 def _targets(statement: ast.Assign) -> list[ast.expr]:
@@ -339,7 +333,7 @@ def _handed_on(trace: Trace, carrier: Carrier, body: list[ast.stmt]) -> bool:
 
 
 def _attributes_read(trace: Trace) -> set[str]:
-    nodes = (each for source in trace.sources.values() for each in _nodes(source))
+    nodes = (each for source in trace.sources.values() for each in nodes_in(source))
     return {e.attr for e in nodes if isinstance(e, ast.Attribute) and isinstance(e.ctx, ast.Load)}
 
 
@@ -378,7 +372,7 @@ def _feeds(name: str, body: list[ast.stmt]) -> bool:
 def _loop_around(source: str, line: int) -> ast.stmt | None:
     """The innermost loop around a line, in the same function."""
     found: ast.stmt | None = None
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes_in(source):
         if not isinstance(node, ast.stmt) or not node.lineno <= line <= (node.end_lineno or 0):
             continue
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

@@ -7,6 +7,7 @@ import re
 
 from graphlab.language import message
 from graphlab.source.blocks import StatementInScope
+from graphlab.source.places import nodes_in
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
@@ -104,7 +105,7 @@ def mixed_into(trace: Trace, each: OneNetwork) -> bool:
     mixes one network into another does: it was meant for two."""
     mine = {each.one.rpartition(".")[2], each.other.rpartition(".")[2]}
     for source in trace.sources.values():
-        for node in ast.walk(ast.parse(source)):
+        for node in nodes_in(source):
             over = node.iter if isinstance(node, ast.For) else None
             if isinstance(over, ast.Call) and ast.unparse(over.func) == "zip":
                 sides = [re.findall(r"\w+", ast.unparse(one)) for one in over.args]

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from graphlab.language import message
 from graphlab.rules.steps import first_per_optimizer
+from graphlab.source.places import nodes_in
 from graphlab.source.rewriting import Function, Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import OptimizerInfo, Trace
@@ -59,7 +60,7 @@ def _detached(value: ast.expr) -> ast.Call | None:
 def _function_at(trace: Trace, file: str, line: int) -> Function | None:
     around = [
         each
-        for each in ast.walk(ast.parse(trace.sources.get(file, "")))
+        for each in nodes_in(trace.sources.get(file, ""))
         if isinstance(each, ast.FunctionDef) and each.lineno <= line <= (each.end_lineno or 0)
     ]
     return max(around, key=lambda each: each.lineno, default=None)
@@ -67,7 +68,7 @@ def _function_at(trace: Trace, file: str, line: int) -> Function | None:
 
 def _calling(source: str, name: str) -> Iterator[str]:
     """The functions in which one of that name is called."""
-    for scope in ast.walk(ast.parse(source)):
+    for scope in nodes_in(source):
         if isinstance(scope, ast.FunctionDef) and scope.name != name:
             calls = (each for each in ast.walk(scope) if isinstance(each, ast.Call))
             if any(ast.unparse(each.func).rpartition(".")[2] == name for each in calls):

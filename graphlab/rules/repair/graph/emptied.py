@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from graphlab.language import message
+from graphlab.source.places import nodes_in
 from graphlab.source.rewriting import Function, Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Trace
@@ -74,7 +75,7 @@ def _losses_alone(trace: Trace, function: Function, going: ast.stmt, last: str) 
     ]
     value = made[0] if len(made) == 1 else loss
     text = re.sub(rf"(?:self\.)?\b{last}\b", "_", ast.unparse(value))
-    nodes = [node for source in trace.sources.values() for node in ast.walk(ast.parse(source))]
+    nodes = [node for source in trace.sources.values() for node in nodes_in(source)]
     filled = {
         id(node.func.value)
         for node in nodes

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence
 
 from graphlab.language import message
+from graphlab.source.places import nodes_in
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Module, Trace
@@ -75,9 +76,8 @@ def _of_network(trace: Trace, file: Rewriting, statement: ast.stmt, node: ast.ex
         return name in _made_by_networks(trace, function or file.tree)
     at = given.index(name) - (given[0] == "self")
     for source in trace.sources.values():
-        tree = ast.parse(source)
-        scopes = [e for e in ast.walk(tree) if isinstance(e, ast.FunctionDef)]
-        for scope in (tree, *scopes):
+        scopes = [e for e in nodes_in(source) if isinstance(e, ast.Module | ast.FunctionDef)]
+        for scope in scopes:
             for call in (e for e in ast.walk(scope) if isinstance(e, ast.Call)):
                 if ast.unparse(call.func).rpartition(".")[2] != function.name:
                     continue

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.rules.repair.ranks.bodies import in_one_body
 from graphlab.source.blocks import StatementInScope
-from graphlab.source.places import line_place
+from graphlab.source.places import line_place, nodes_in
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help, Place
 from graphlab.trace.model import Location, Trace
@@ -62,10 +62,7 @@ def item_assignments(trace: Trace, key: str) -> Iterator[Place]:
 
 
 def _statements(source: str) -> list[ast.stmt]:
-    try:
-        return [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.stmt)]
-    except SyntaxError:
-        return []
+    return [node for node in nodes_in(source) if isinstance(node, ast.stmt)]
 
 
 def _assignments(source: str) -> list[ast.Assign]:
@@ -142,7 +139,7 @@ def _copied(statement: ast.stmt) -> list[tuple[str, str]]:
 def imported(source: str) -> dict[str, str]:
     """The name by which a file knows what it has imported, by the whole name."""
     names: dict[str, str] = {}
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes_in(source):
         if isinstance(node, ast.ImportFrom | ast.Import):
             module = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
             for each in node.names:
