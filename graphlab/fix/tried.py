@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from graphlab.fix import checks
-from graphlab.language import Message, key_of
+from graphlab.fix.reach import shorter
+from graphlab.language import Message, key_of, message
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
 from graphlab.trace.repairs.model import Check
@@ -17,6 +18,8 @@ _ZERO = "GL120"
 # each turn; elements that are assigned without their graph, or with it; and which operand of a
 # summand is to have one.
 _ONCE, _VALUES, _CUT = "fix.meant.once", "fix.meant.values", "fix.meant.which_cut"
+# The repairs that end a graph where a turn ends.
+_TURNS_END = ("repairs.carried.detach", "repairs.carried.detach_many")
 
 
 @dataclass
@@ -52,6 +55,15 @@ def helped(trial: Trial) -> bool:
         each.code == was.code and each.summary == was.summary and each.help[:1] == was.help[:1]
         for each in trial.problems
     )
+
+
+def cuts_off(trial: Trial, before: Trace, after: Trace) -> tuple[str, ...]:
+    """What a detach at the end of each turn takes from a backward of several turns, micro-batches
+    that are added up say, which ran before."""
+    if not trial.words or key_of(trial.words[-1]) not in _TURNS_END:
+        return ()
+    call = shorter(before, after)
+    return (message("fix.meant.cuts_off", call=call),) if call else ()
 
 
 def settle(wave: Sequence[Trial]) -> None:

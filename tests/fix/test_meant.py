@@ -241,3 +241,31 @@ def test_what_trains_nothing_when_computed_anew_was_to_be_computed_once(fix: Fix
     code, text, _ = fix(RATIO)
     assert code == 0
     assert text == RATIO.replace("before = policy(states)", "before = policy(states).detach()")
+
+
+# The losses of four micro-batches are added up for one backward, and go on adding up after it.
+ADDED = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+net = nn.Linear(4, 1)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+total = 0.0
+seen = 0
+for x in torch.randn(16, 8, 4):
+    total = total + net(x).square().mean()
+    seen += 1
+    if seen % 4 == 0:
+        optimizer.zero_grad()
+        (total / 4).backward()
+        optimizer.step()
+        print(total.item())
+"""
+
+
+def test_a_detach_that_cuts_what_a_backward_went_through_is_not_proved(fix: Fix) -> None:
+    code, text, verdicts = fix(ADDED)
+    # Begun anew after each step, and not detached in each turn, which leaves one of four losses.
+    assert code == 0 and verdicts[:2] == ["proved", "runs"]
+    assert text == ADDED + "        total = 0.0\n"
