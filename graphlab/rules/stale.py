@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from graphlab.language import Message, key_of, message
 from graphlab.rules.repair.anew.listed import list_made_anew
@@ -253,6 +255,11 @@ def _help(
         if apart is not None:
             yield apart
         again = recompute(trace, lines, change, at, write.by)
+        if again is not None and tensor.kind == "activation" and tensor.name:
+            # Unless that is made anew as well, the loss would be that of other values.
+            if not _makes(again, tensor.name):
+                new = message("fix.meant.new_values", name=tensor.name, by=write.by)
+                again = replace(again, choice=new)
         if again is not None:
             yield again
         if mutated.what.endswith(".step()") and not wrapped(trace, DDP, FSDP, FULLY_SHARD):
@@ -276,3 +283,9 @@ def _help(
         call=event.call,
     )
     yield Help(text)
+
+
+def _makes(help: Help, name: str) -> bool:
+    """Whether a repair binds the variable once more."""
+    binds = re.compile(rf"^\s*{re.escape(name)}\s*[,=]", re.M)
+    return len(binds.findall(help.after)) > len(binds.findall(help.before))
