@@ -255,13 +255,8 @@ def _help(
         if apart is not None:
             yield apart
         again = recompute(trace, lines, change, at, write.by)
-        if again is not None and tensor.kind == "activation" and tensor.name:
-            # Unless that is made anew as well, the loss would be that of other values.
-            if not _makes(again, tensor.name):
-                new = message("fix.meant.new_values", name=tensor.name, by=write.by)
-                again = replace(again, choice=new)
         if again is not None:
-            yield again
+            yield _of_new_values(again, tensor, write)
         if mutated.what.endswith(".step()") and not wrapped(trace, DDP, FSDP, FULLY_SHARD):
             later = move_step(trace, change, at, mutated.what, again is not None)
             if later is not None:
@@ -283,6 +278,14 @@ def _help(
         call=event.call,
     )
     yield Help(text)
+
+
+def _of_new_values(help: Help, tensor: TensorInfo, write: Write) -> Help:
+    """The same repair, which computes something again. Unless what was written is made anew as
+    well, that is computed of other values than it was."""
+    if tensor.kind != "activation" or not tensor.name or _makes(help, tensor.name):
+        return help
+    return replace(help, choice=message("fix.meant.new_values", name=tensor.name, by=write.by))
 
 
 def _makes(help: Help, name: str) -> bool:
