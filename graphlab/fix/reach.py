@@ -58,3 +58,24 @@ def only_asked(trace: Trace) -> set[str]:
     ran = [each for each in trace.events if isinstance(each, Backward) and each.raised is None]
     trains = {each.loss for each in ran if each.reached or not each.call.endswith("grad()")}
     return {each.loss for each in ran} - trains
+
+
+def shorter(before: Trace, after: Trace) -> str:
+    """The call of the first backward of a loss that went through a larger graph before. Up to its
+    first backward no graph is freed: what a detach takes from that one, it had rightly."""
+    now = _first_backwards(after)
+    for loss, event in _first_backwards(before).items():
+        then = now.get(loss)
+        if then is None or (then.iteration, then.call) != (event.iteration, event.call):
+            continue
+        if event.nodes is not None and then.nodes is not None and then.nodes < event.nodes:
+            return event.call
+    return ""
+
+
+def _first_backwards(trace: Trace) -> dict[str, Backward]:
+    found: dict[str, Backward] = {}
+    for event in trace.events:
+        if isinstance(event, Backward):
+            found.setdefault(event.loss, event)
+    return {loss: event for loss, event in found.items() if event.raised is None}

@@ -14,7 +14,7 @@ from graphlab.fix.processes import Processes
 from graphlab.fix.texts import sources
 from graphlab.fix.texts.one_a_line import one_a_line, shared_again
 from graphlab.fix.texts.sources import Source
-from graphlab.fix.tried import Trial, helped, settle
+from graphlab.fix.tried import Trial, cuts_off, helped, settle
 from graphlab.language import Message, key_of, message
 from graphlab.rules.gl101_mixed_gradients import mixed_at_all
 from graphlab.trace.finding import Finding, Help
@@ -215,6 +215,7 @@ class Search:
                 trial.checks = (Check(checks.RUNS, False, _lost(answer)),)
                 continue
             trial.findings = on_ranks.findings(answer)
+            trial.choices += cuts_off(trial, before, answer.trace)
             trial.checks = (
                 *on_ranks.checked(self._before, answer, trial.findings, self._code(answer)),
                 *checks.as_meant(trial.choices, answer.trace),

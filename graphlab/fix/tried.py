@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from graphlab.fix import checks
-from graphlab.language import Message, key_of
+from graphlab.fix.reach import shorter
+from graphlab.language import Message, key_of, message
+from graphlab.rules.repair.anew.totals import adds_to
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
 from graphlab.trace.repairs.model import Check
@@ -17,6 +20,8 @@ _ZERO = "GL120"
 # each turn; elements that are assigned without their graph, or with it; and which operand of a
 # summand is to have one.
 _ONCE, _VALUES, _CUT = "fix.meant.once", "fix.meant.values", "fix.meant.which_cut"
+# The repair that ends a graph where a turn ends.
+_TURN_ENDS = "repairs.carried.detach"
 
 
 @dataclass
@@ -52,6 +57,21 @@ def helped(trial: Trial) -> bool:
         each.code == was.code and each.summary == was.summary and each.help[:1] == was.help[:1]
         for each in trial.problems
     )
+
+
+def cuts_off(trial: Trial, before: Trace, after: Trace) -> tuple[str, ...]:
+    """What a detach at the end of each turn takes from a backward of several turns, micro-batches
+    that are added up say, which ran before."""
+    text = trial.words[-1] if trial.words else ""
+    if not isinstance(text, Message) or text.key != _TURN_ENDS:
+        return ()
+    last = str(text.arguments["names"]).rpartition(".")[2]
+    # A state may end at each turn; of a total, the summands that came before would be lost.
+    nodes = [node for each in before.sources.values() for node in ast.walk(ast.parse(each))]
+    if not any(isinstance(e, ast.Assign | ast.AugAssign) and adds_to(e, last) for e in nodes):
+        return ()
+    call = shorter(before, after)
+    return (message("fix.meant.cuts_off", call=call),) if call else ()
 
 
 def settle(wave: Sequence[Trial]) -> None:

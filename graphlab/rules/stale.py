@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from graphlab.language import Message, key_of, message
 from graphlab.rules.repair.anew.listed import list_made_anew
@@ -254,7 +256,7 @@ def _help(
             yield apart
         again = recompute(trace, lines, change, at, write.by)
         if again is not None:
-            yield again
+            yield _of_new_values(again, tensor, write)
         if mutated.what.endswith(".step()") and not wrapped(trace, DDP, FSDP, FULLY_SHARD):
             later = move_step(trace, change, at, mutated.what, again is not None)
             if later is not None:
@@ -276,3 +278,17 @@ def _help(
         call=event.call,
     )
     yield Help(text)
+
+
+def _of_new_values(help: Help, tensor: TensorInfo, write: Write) -> Help:
+    """The same repair, which computes something again. Unless what was written is made anew as
+    well, that is computed of other values than it was."""
+    if tensor.kind != "activation" or not tensor.name or _makes(help, tensor.name):
+        return help
+    return replace(help, choice=message("fix.meant.new_values", name=tensor.name, by=write.by))
+
+
+def _makes(help: Help, name: str) -> bool:
+    """Whether a repair binds the variable once more."""
+    binds = re.compile(rf"^\s*{re.escape(name)}\s*[,=]", re.M)
+    return len(binds.findall(help.after)) > len(binds.findall(help.before))

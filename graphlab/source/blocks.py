@@ -123,6 +123,21 @@ def read_names(statement: ast.stmt) -> set[str]:
     return {_dotted(n) for n in ast.walk(statement) if _is_name(n, ast.Load)} - {""}
 
 
+def as_numbers(statement: ast.stmt) -> set[str]:
+    """The names of which a statement takes the number alone, as ``loss.item()`` does: what it was
+    when it was computed is what is to be told."""
+    taken: dict[str, int] = {}
+    for each in ast.walk(statement):
+        func = each.func if isinstance(each, ast.Call) else None
+        if isinstance(func, ast.Attribute) and func.attr in ("item", "tolist"):
+            taken[_dotted(func.value)] = taken.get(_dotted(func.value), 0) + 1
+        elif isinstance(each, ast.Call) and isinstance(func, ast.Name) and func.id == "float":
+            for given in each.args:
+                taken[_dotted(given)] = taken.get(_dotted(given), 0) + 1
+    read = [_dotted(each) for each in ast.walk(statement) if _is_name(each, ast.Load)]
+    return {name for name, count in taken.items() if name and read.count(name) == count}
+
+
 def _is_name(node: ast.AST, context: type[ast.expr_context]) -> bool:
     return isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, context)
 
@@ -168,7 +183,8 @@ class DependentVariables:
         found = []
         for at in range(start, end + 1):
             statement = self._block.statements[at]
-            needs = self._closure(read_names(statement) & stale.keys(), stale)
+            read = read_names(statement) - as_numbers(statement)
+            needs = self._closure(read & stale.keys(), stale)
             if needs:
                 order = sorted(needs, key=lambda name: (stale[name], name))
                 found.append((at, order))

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from graphlab.fix import checks
-from graphlab.fix.reach import given_up, only_asked
-from graphlab.trace.model import Failure, Mix, Module, Share, Trace
+from graphlab.fix.reach import given_up, only_asked, shorter
+from graphlab.trace.model import Backward, Failure, Mix, Module, Share, Trace
 from graphlab.trace.module_sightings import Restored
 from tests.rules.build import Script, backward, optimizer, parameter, refused, step
 
@@ -252,3 +252,14 @@ def test_what_grad_alone_was_asked_of_is_no_loss() -> None:
     assert only_asked(turns((), (), call="torch.autograd.grad()")) == {"g_loss"}
     assert only_asked(turns((), (0,), call="torch.autograd.grad()")) == set()
     assert only_asked(turns((), ())) == set()
+
+
+def test_a_first_backward_that_goes_through_less_than_it_did() -> None:
+    before, event = turns((0,), (0,)), turns((0,)).events[0]
+    assert isinstance(event, Backward)
+    less = TWO.trace(replace(event, nodes=3))
+    assert shorter(before, less) == "g_loss.backward()" and shorter(before, before) == ""
+    # More of it, in another turn, or where the first one was refused before.
+    assert shorter(less, before) == ""
+    assert shorter(before, TWO.trace(replace(event, nodes=3, iteration=1))) == ""
+    assert shorter(TWO.trace(replace(event, raised="freed")), less) == ""

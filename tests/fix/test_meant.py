@@ -241,3 +241,63 @@ def test_what_trains_nothing_when_computed_anew_was_to_be_computed_once(fix: Fix
     code, text, _ = fix(RATIO)
     assert code == 0
     assert text == RATIO.replace("before = policy(states)", "before = policy(states).detach()")
+
+
+# The losses of four micro-batches are added up for one backward, and go on adding up after it.
+ADDED = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+net = nn.Linear(4, 1)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+total = 0.0
+seen = 0
+for x in torch.randn(16, 8, 4):
+    total = total + net(x).square().mean()
+    seen += 1
+    if seen % 4 == 0:
+        optimizer.zero_grad()
+        (total / 4).backward()
+        optimizer.step()
+        print(total.item())
+"""
+
+
+def test_a_detach_that_cuts_what_a_backward_went_through_is_not_proved(fix: Fix) -> None:
+    code, text, verdicts = fix(ADDED)
+    # Begun anew after each step, and not detached in each turn, which leaves one of four losses.
+    assert code == 0 and verdicts[:2] == ["proved", "runs"]
+    assert text == ADDED + "        total = 0.0\n"
+
+
+# What a loss has read is halved before its backward: it is the loss of the old values.
+HALVED = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+net, head = nn.Linear(4, 8), nn.Linear(8, 2)
+optimizer = torch.optim.SGD([*net.parameters(), *head.parameters()], lr=0.1)
+x, y = torch.randn(16, 4), torch.randint(0, 2, (16,))
+for turn in range(6):
+    z = net(x)
+    loss = nn.functional.cross_entropy(head(z), y)
+    optimizer.zero_grad()
+    with torch.no_grad():
+        z.mul_(0.5)
+    loss.backward()
+    optimizer.step()
+"""
+
+
+def test_a_loss_of_the_values_that_a_write_leaves_is_another_one(fix: Fix) -> None:
+    code, text, verdicts = fix(HALVED)
+    assert code == 0 and "runs" in verdicts
+    assert text == HALVED.replace("head(z)", "head(z.clone())")
+
+
+def test_a_loss_of_values_that_are_made_anew_is_the_same(fix: Fix) -> None:
+    code, text, verdicts = fix(HALVED.replace("= net(x)", "= torch.tanh(net(x))"))
+    assert code == 0 and verdicts[0] == "proved"
+    assert text.count("z = torch.tanh(net(x))") == 2

@@ -81,6 +81,13 @@ def test_what_a_loop_or_the_function_itself_makes_is_not_made_elsewhere() -> Non
     assert not [*made_elsewhere(script.trace(), [own], event)]
 
 
+def test_what_is_taken_apart_has_no_detach() -> None:
+    script = Script(ELSEWHERE.replace("seq = conv(raw)", "seq, h = rnn(raw)"))
+    freed = saved("freed", script.at("seq, h = rnn(raw)"), tensor=-1)
+    event = backward(script.at("loss.backward()"))
+    assert not [*made_elsewhere(script.trace(), [freed], event)]
+
+
 CACHED = """\
 def error(self, x):
     if self.made is None:

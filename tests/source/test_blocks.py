@@ -181,3 +181,12 @@ def test_the_next_turn_reads_a_name_that_it_has_not_bound_yet(source: str, again
     trace = Trace("f.py", "completed", Environment("", "", "", None, ""), sources={"f.py": source})
     here = StatementInScope.of(trace, at)
     assert here is not None and here.used_later("h") is again
+
+
+def test_what_is_told_as_a_number_is_not_computed_again() -> None:
+    source = "fake = G(z)\nd = D(fake)\nd.backward()\n"
+    told = "if turn % 2:\n    D(fake).backward()\n    print(d.item(), float(d))\n"
+    block = Block(source + told, "f.py", 1, 4)
+    assert DependentVariables(block, {1}, until=2).recompute(3, 3) == [(3, ["fake"])]
+    more = Block(source + told.replace("float(d)", "d"), "f.py", 1, 4)
+    assert DependentVariables(more, {1}, until=2).recompute(3, 3) == [(3, ["fake", "d"])]

@@ -119,7 +119,9 @@ def made_elsewhere(trace: Trace, problems: Iterable[Saved], event: Backward) -> 
     here = at.file == event.at.file and file.function(made) is going.function(last)
     if here or any(isinstance(each, ast.For | ast.While) for each in around):
         return
-    if any(isinstance(each, ast.Lambda) for each in ast.walk(made.value)):
+    # What is taken apart is a tuple in most cases, which has no detach().
+    apart = any(isinstance(each, ast.Tuple | ast.List) for each in made.targets)
+    if apart or any(isinstance(each, ast.Lambda) for each in ast.walk(made.value)):
         return
     read = {each.id for each in ast.walk(made.value) if isinstance(each, ast.Name)}
     held = {trace.tensors[place].owner for each in trace.optimizers for place in each.owns}
