@@ -64,7 +64,9 @@ def in_an_executor(work: Callable[[int], None], steps: int) -> None:
         loop = asyncio.get_running_loop()
         await asyncio.gather(loop.run_in_executor(None, work, steps), return_exceptions=True)
 
-    asyncio.run(main())
+    # In a thread of its own: a browser's driver may have left a loop running in this one.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, main()).result()
 
 
 WAYS = [in_a_thread, in_a_pool, in_an_executor]

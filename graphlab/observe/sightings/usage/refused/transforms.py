@@ -40,11 +40,15 @@ class TransformsRefused:
 
     def raised(self, error: BaseException) -> None:
         """The program has ended with `error`."""
-        if type(error) is not RuntimeError:
-            return
-        entries = entries_of(error.__traceback__)
-        with Unnoticed():
-            self._found = _told(entries, self._files, str(error))
+        self._found = function_unfit(error, self._files)
+
+
+def function_unfit(error: BaseException, files: UserFiles) -> FunctionUnfit | None:
+    """The custom Function that `error` was raised of; None if it is another error."""
+    if type(error) is not RuntimeError:
+        return None
+    with Unnoticed():
+        return _told(entries_of(error.__traceback__), files, str(error))
 
 
 def _told(entries: list[TracebackEntry], files: UserFiles, said: str) -> FunctionUnfit | None:
