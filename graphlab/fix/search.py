@@ -24,8 +24,8 @@ from graphlab.trace.sightings import NonFinite
 
 # How many repairs are put one on top of the other, how many are tried at a time, and in all.
 DEPTH, WIDTH, TRIALS = 4, 6, 20
-# The rules about parameters that no optimizer holds, about graphs that were freed, and about
-# gradients that nobody uses, and about two names of one network.
+# The rules about parameters that no optimizer holds, about graphs that were freed, about gradients
+# that nobody uses, and about two names of one network.
 _UNHELD, _FREED, _WASTED, _ONE_NETWORK = "GL103", "GL002", "GL108", "GL121"
 _AGAIN = ("repairs.loops.recompute", "repairs.loops.recompute_many")
 # A trial goes on for this long, in seconds, although it has run far enough: a short program runs

@@ -10,6 +10,7 @@ from graphlab.fix import checks
 from graphlab.fix.reach import shorter
 from graphlab.language import Message, key_of, message
 from graphlab.rules.repair.anew.totals import adds_to
+from graphlab.source.places import nodes_in
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import Trace
 from graphlab.trace.repairs.model import Check
@@ -67,7 +68,7 @@ def cuts_off(trial: Trial, before: Trace, after: Trace) -> tuple[str, ...]:
         return ()
     last = str(text.arguments["names"]).rpartition(".")[2]
     # A state may end at each turn; of a total, the summands that came before would be lost.
-    nodes = [node for each in before.sources.values() for node in ast.walk(ast.parse(each))]
+    nodes = [node for each in before.sources.values() for node in nodes_in(each)]
     if not any(isinstance(e, ast.Assign | ast.AugAssign) and adds_to(e, last) for e in nodes):
         return ()
     call = shorter(before, after)

@@ -6,6 +6,7 @@ import ast
 from dataclasses import dataclass
 from functools import lru_cache
 
+from graphlab.source.places import nodes_in
 from graphlab.trace.model import Trace
 from graphlab.trace.ranks.joint import Joint
 from graphlab.trace.ranks.sightings import PAIRWISE, Exchange, Exchanged
@@ -296,13 +297,9 @@ def _loops_around(trace: Trace, at: Location) -> list[_Statement]:
 @lru_cache(maxsize=8)
 def joins_in(source: str) -> tuple[ast.With, ...]:
     """The blocks in which a rank that is done answers for the others, as ``with model.join():``."""
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return ()
     return tuple(
         node
-        for node in ast.walk(tree)
+        for node in nodes_in(source)
         if isinstance(node, ast.With)
         and any(
             isinstance(item.context_expr, ast.Call)

@@ -48,22 +48,14 @@ def check(trace: Trace) -> Iterator[Finding]:
 def _together(trace: Trace) -> Iterator[tuple[Growing, list[str]]]:
     """Each graph that grew, with the names of the others that the same line keeps: the running
     statistics of every layer of a class, say."""
-    told: dict[Location | None, dict[str, Growing]] = {}
-    for each in trace.growing:
-        if not each.behind_loss:
-            # Each of several backwards in one turn finds the same list.
-            told.setdefault(each.kept_at, {}).setdefault(each.name, each)
-    for each in trace.growing:
-        if each.behind_loss:
-            yield each, []
-            continue
-        kept = told.get(each.kept_at, {})
-        if kept.get(each.name) is not each:
-            continue
-        if each.kept_at is None:
-            yield each, []
-        elif next(iter(kept)) == each.name:
-            yield each, [name for name in kept if name != each.name]
+    told: dict[Location | str | int, tuple[Growing, list[str]]] = {}
+    for at, each in enumerate(trace.growing):
+        key = at if each.behind_loss else each.kept_at or each.name
+        first, others = told.setdefault(key, (each, []))
+        # Each of several backwards in one turn finds the same list.
+        if each.name not in (first.name, *others):
+            others.append(each.name)
+    yield from told.values()
 
 
 def _more(others: list[str]) -> str:

@@ -113,12 +113,12 @@ def shared_names(source: str, line: int) -> set[str]:
     return found
 
 
-def bound_names(statement: ast.stmt) -> set[str]:
+def bound_names(statement: ast.AST) -> set[str]:
     """The names that a statement binds, attributes as dotted names."""
     return {_dotted(n) for n in ast.walk(statement) if _is_name(n, ast.Store)} - {""}
 
 
-def read_names(statement: ast.stmt) -> set[str]:
+def read_names(statement: ast.AST) -> set[str]:
     """The names that a statement reads, attributes as dotted names."""
     return {_dotted(n) for n in ast.walk(statement) if _is_name(n, ast.Load)} - {""}
 

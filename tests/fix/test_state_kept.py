@@ -234,28 +234,25 @@ optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
 
 
 class Rollout:
-    def __init__(self):
-        self.values = []
-
-    def add(self, value):
-        self.values.append(value)
+    def fill(self, x):
+        self.values = net(x)
 
 
 def update(rollout, x):
     for epoch in range(3):
-        loss = (net(x) - torch.stack(rollout.values)).square().mean() + net(x).mean()
+        loss = (net(x) - rollout.values).square().mean() + net(x).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
 
 
 rollout, x = Rollout(), torch.randn(6, 3)
-for row in x:
-    rollout.add(net(row))
+rollout.fill(x)
 update(rollout, x)
 """
 
 
 def test_what_no_turn_writes_is_not_detached_after_its_first_use_as_proved(fix: Fix) -> None:
-    code, text, _ = fix(KEPT)
-    assert code == 1 or "rollout.values = [" not in text
+    code, text, verdicts = fix(KEPT)
+    assert code == 1 and "detach()" not in text
+    assert verdicts and {*verdicts} == {"runs"}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from graphlab.language import message
 from graphlab.rules.repair.writes import out_of_place
-from graphlab.source.blocks import StatementInScope
+from graphlab.source.blocks import StatementInScope, bound_names, read_names
 from graphlab.source.effects.stores import last_part
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
@@ -192,9 +192,11 @@ def saved_later(trace: Trace, problems: Iterable[Saved], event: Backward) -> Ite
     if not isinstance(saving, ast.Assign):
         return
     between = before[before.index(saving) + 1 :]
-    bound = _bound(saving)
-    used = _read(saving) | bound
-    if between and not any(bound & _read(each) or used & _bound(each) for each in between):
+    bound = bound_names(saving)
+    used = read_names(saving) | bound
+    if between and not any(
+        bound & read_names(each) or used & bound_names(each) for each in between
+    ):
         found = file.help(
             message("repairs.tried.compute_after", names=sorted(bound), line=between[-1].lineno),
             *file.moved(saving, between[-1]),
@@ -206,19 +208,3 @@ def saved_later(trace: Trace, problems: Iterable[Saved], event: Backward) -> Ite
 def _binds(statement: ast.stmt, name: str) -> bool:
     targets = statement.targets if isinstance(statement, ast.Assign) else []
     return name in (ast.unparse(each) for each in targets)
-
-
-def _bound(statement: ast.stmt) -> set[str]:
-    return {
-        each.id
-        for each in ast.walk(statement)
-        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
-    }
-
-
-def _read(statement: ast.stmt) -> set[str]:
-    return {
-        each.id
-        for each in ast.walk(statement)
-        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)
-    }

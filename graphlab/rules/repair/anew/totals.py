@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.source.places import nodes_in
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Trace
@@ -104,12 +105,9 @@ def only_summed(trace: Trace, name: str) -> bool:
     of a loss alone: what is left of earlier turns is a number there that no gradient depends on."""
     last, reads, adds = name.rpartition(".")[2], 0, 0
     for source in trace.sources.values():
-        try:
-            tree = ast.parse(source)
-        except SyntaxError:
-            continue
-        parents = {id(inner): outer for outer in ast.walk(tree) for inner in _children(outer)}
-        for node in ast.walk(tree):
+        nodes = nodes_in(source)
+        parents = {id(inner): outer for outer in nodes for inner in ast.iter_child_nodes(outer)}
+        for node in nodes:
             if isinstance(node, ast.Assign | ast.AugAssign) and _writes(node, last):
                 if not (adds_to(node, last) or begins(node, last)):
                     return False
@@ -119,10 +117,6 @@ def only_summed(trace: Trace, name: str) -> bool:
                     return False
                 reads += 1
     return bool(adds and reads)
-
-
-def _children(node: ast.AST) -> Iterator[ast.AST]:
-    return ast.iter_child_nodes(node)
 
 
 def _is(node: ast.AST, last: str) -> bool:

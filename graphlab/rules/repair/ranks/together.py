@@ -7,6 +7,7 @@ import ast
 from graphlab.language import message
 from graphlab.rules.repair.ranks.bodies import number
 from graphlab.rules.repair.ranks.replicas import imported, wrapper_names, wrapper_of
+from graphlab.source.blocks import bound_names, read_names
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
@@ -110,11 +111,13 @@ def decided_by_the_mean(trace: Trace, at: Location | None) -> Help | None:
         return None
     dist, torch = imported(file.source).get("torch.distributed"), file.torch()
     name = free_name(file, "on_all_ranks", "of_all_ranks")
-    wanted, within = _names(statement.value), file.function(statement) or file.tree
+    wanted, within = read_names(statement.value), file.function(statement) or file.tree
     deciding = [
         each
         for each in ast.walk(within)
-        if isinstance(each, ast.If) and wanted & _bound(each) and each.lineno < statement.lineno
+        if isinstance(each, ast.If)
+        and wanted & bound_names(each)
+        and each.lineno < statement.lineno
     ]
     if dist is None or torch is None or torch[1] or not name or not deciding:
         return None
@@ -122,7 +125,9 @@ def decided_by_the_mean(trace: Trace, at: Location | None) -> Help | None:
     body = file.body(first)
     before = body[: body.index(first)] if body else []
     # What was computed right before it is this rank's own.
-    own = sorted(_names(first.test) & {each for one in before[-2:] for each in _bound(one)})
+    own = sorted(
+        read_names(first.test) & {each for one in before[-2:] for each in bound_names(one)}
+    )
     if len(own) != 1 or "rank" in file.text(first.test):
         return None
     place, indent = file.whole(first)[0], " " * first.col_offset
@@ -132,22 +137,6 @@ def decided_by_the_mean(trace: Trace, at: Location | None) -> Help | None:
         f"{indent}{own[0]} = {name}.item() / {dist}.get_world_size()\n"
     )
     return file.help(message("repairs.together.averaged", value=own[0]), (place, place, text))
-
-
-def _names(node: ast.AST) -> set[str]:
-    return {
-        each.id
-        for each in ast.walk(node)
-        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)
-    }
-
-
-def _bound(node: ast.AST) -> set[str]:
-    return {
-        each.id
-        for each in ast.walk(node)
-        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
-    }
 
 
 def free_name(file: Rewriting, *names: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
+from graphlab.source.places import nodes_in
+
 _FILLING = frozenset({"append", "extend", "insert", "appendleft", "add", "update", "setdefault"})
 # What a call of an object runs.
 _CALLED = ("forward", "__call__")
@@ -15,7 +17,7 @@ def written_in_turns(sources: Iterable[str], body: list[ast.stmt], last: str) ->
     attribute `last`, put something into it, or write attributes whose names are computed."""
     functions: dict[str, list[ast.AST]] = {}
     for source in sources:
-        for node in ast.walk(ast.parse(source)):
+        for node in nodes_in(source):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 functions.setdefault(node.name, []).append(node)
             elif isinstance(node, ast.ClassDef):
