@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.language.lists import first_of
 from graphlab.rules.left_as_drawn import left_as_drawn
-from graphlab.rules.repair.held.building import hold_more, hold_others, registered
+from graphlab.rules.repair.given.registering import registered
+from graphlab.rules.repair.held.building import hold_more, hold_others
 from graphlab.rules.repair.held.made_once import made_in_constructor, made_where
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned

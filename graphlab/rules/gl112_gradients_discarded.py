@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.repair.held.clearing import cleared_elsewhere
+from graphlab.rules.repair.held.stepping import stepped_too_early
 from graphlab.rules.repair.left_over import clear_after_step
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import first_step, never_stepped
@@ -157,6 +158,8 @@ def _some_lost(trace: Trace, fate: Fate) -> Finding:
 def _all_lost(trace: Trace, each: Starved) -> Finding:
     optimizer = trace.optimizers[each.optimizer]
     name = optimizer.name
+    step = first_step(trace, each.optimizer)
+    early = stepped_too_early(trace, step.at if step is not None else None, each.at)
     before = _backward_before_its_steps(trace, each.optimizer)
     if before is not None and before.reached and not set(before.reached) & set(optimizer.owns):
         return Finding(
@@ -167,7 +170,8 @@ def _all_lost(trace: Trace, each: Starved) -> Finding:
             failed=Place(before.at, before.call),
             cause=Place(optimizer.at, message("words.built", name=name)),
             help=(
-                Help(
+                early
+                or Help(
                     message("training.gl112.give_it", name=name, before=before.call, call=each.call)
                 ),
             ),
@@ -177,7 +181,7 @@ def _all_lost(trace: Trace, each: Starved) -> Finding:
         summary=message("training.gl112.all", by=each.cleared_by, call=each.call, name=name),
         failed=Place(each.at, each.call),
         cause=Place(each.cleared, each.cleared_by),
-        help=(Help(message("training.gl112.not_between", name=name)),),
+        help=(early or Help(message("training.gl112.not_between", name=name)),),
         others=tuple(cleared_elsewhere(trace, each.cleared)),
     )
 

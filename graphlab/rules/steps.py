@@ -122,7 +122,6 @@ def never_stepped(trace: Trace) -> list[NeverStepped]:
     fates = [each for each in trace.sightings if isinstance(each, Fate)]
     stepped = [each for each in trace.optimizers if each.steps]
     moved = {at for each in stepped for at in each.owns}
-    # A run without any step may be there to look at gradients alone.
     meant = stepped or uncalled(trace.sources, "step") is not None
     found = []
     for index, optimizer in enumerate(trace.optimizers):
@@ -130,7 +129,9 @@ def never_stepped(trace: Trace) -> list[NeverStepped]:
             continue
         if moved & set(optimizer.owns):
             continue
-        if not (meant or optimizer.scheduled):
+        # A run without any step may be there to look at gradients alone: then nobody needs an
+        # optimizer to clear them.
+        if not (meant or optimizer.scheduled or optimizer.zeroed >= LEAST_BACKWARDS):
             held = _held_back(trace, fates, index)
             found += [held] if held is not None else []
             continue

@@ -199,6 +199,30 @@ for step in range(8):
 """
 
 
+EARLY = """
+net = nn.Linear(4, 1)
+optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+for turn in range(8):
+    x = torch.randn(16, 4)
+    loss = (net(x) - x[:, :1]).square().mean()
+    optimizer.zero_grad()
+    optimizer.step()
+    loss.backward()
+"""
+
+PENALTY = """
+net = nn.Sequential(nn.Linear(3, 8), nn.Softplus(), nn.Linear(8, 1))
+optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+for turn in range(8):
+    x = torch.randn(16, 3, requires_grad=True)
+    (slope,) = torch.autograd.grad(net(x).sum(), x, create_graph=False)
+    loss = net(x).square().mean() + slope.square().sum(1).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
 @pytest.mark.parametrize(
     ("code", "source", "said"),
     [
@@ -211,6 +235,8 @@ for step in range(8):
         ("GL116", FROZEN, "Take the gradient away where p is frozen"),
         ("GL120", RATIO, "Detach old_log_prob"),
         ("GL142", CONSTANT, "Draw the weights at random"),
+        ("GL112", EARLY, "Step after the backward"),
+        ("GL118", PENALTY, "Let it keep a graph"),
         ("GL148", STATES, "Hand h on with its graph from step to step"),
     ],
 )

@@ -13,9 +13,10 @@ from graphlab.rules.repair.asked.leaves import kept_detached
 from graphlab.rules.repair.asked.requiring import required_before_use, trained_alone
 from graphlab.rules.repair.calls import one_real_number
 from graphlab.rules.repair.double_softmax import without_softmax
+from graphlab.rules.repair.given.registering import registered
 from graphlab.rules.repair.graph.cuts import graph_kept
 from graphlab.rules.repair.graph.joined import for_its_step, joined
-from graphlab.rules.repair.held.building import hold_more, registered
+from graphlab.rules.repair.held.building import hold_more
 from graphlab.rules.repair.held.clearing import cleared_before, cleared_elsewhere
 from graphlab.rules.repair.held.later import written_later
 from graphlab.rules.repair.inplace_modules import built_not_in_place
@@ -109,6 +110,8 @@ def test_an_optimizer_is_given_a_tensor_that_the_program_assigned_as_it_is() -> 
     [
         ("[]", "net.layers[0].weight", "nn.ModuleList()"),
         ("[f() for _ in x]", "net.scales[0]", "nn.ParameterList([f() for _ in x])"),
+        ("built(3)", "net.it[0].weight", "nn.ModuleList(built(3))"),
+        ("built(3)", "net.it['a'].weight", "nn.ModuleDict(built(3))"),
         ("nn.Parameter(torch.ones(3)).to(d)", "net.gain", "nn.Parameter(torch.ones(3).to(d))"),
         ("torch.zeros(3)", "net.bias", "nn.Parameter(torch.zeros(3))"),
     ],

@@ -61,7 +61,10 @@ class Trail:
 
 def creates(call: ast.Call) -> bool:
     """Whether a call of autograd.grad() records a graph for its result, as far as is written."""
-    return any(each.arg in ("create_graph", None) for each in call.keywords) or len(call.args) > 4
+    if any(each.arg is None for each in call.keywords):
+        return True
+    said = [each.value for each in call.keywords if each.arg == "create_graph"] or call.args[4:5]
+    return any(not isinstance(each, ast.Constant) or bool(each.value) for each in said)
 
 
 def first_of(results: list[Result]) -> Result:

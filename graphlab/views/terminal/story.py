@@ -85,8 +85,8 @@ def labelled_places(finding: Finding) -> list[tuple[Place, str, str, str]]:
         within = "_in" if finding.saved.module else ""
         label = _label(f"{what}{_here(finding.saved)}{within}", finding.saved, name=name)
         found.append((finding.saved, label, _version(saved_at), "cyan"))
-    told = finding.mutated is not None and finding.cause == finding.mutated
-    if finding.cause is not None and not told:
+    # One place is told once.
+    if finding.cause is not None and finding.cause not in (finding.mutated, finding.failed):
         found.append((finding.cause, _label("began", finding.cause), "", "yellow"))
     # A write that was refused changed nothing: it is told once, as what failed.
     refused = finding.failed is not None and finding.saved is None

@@ -6,14 +6,11 @@ import ast
 from collections.abc import Iterator
 
 from graphlab.language import message
-from graphlab.rules.repair.held.building import registered
+from graphlab.rules.repair.given.registering import LISTS, registered
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import TensorInfo, Trace
 from graphlab.trace.sightings import OptimizerRefused
-
-_LISTS = {ast.List: "ModuleList", ast.ListComp: "ModuleList", ast.Dict: "ModuleDict",
-          ast.DictComp: "ModuleDict"}  # fmt: skip
 
 
 def found_by_parameters(trace: Trace, each: OptimizerRefused) -> Iterator[Help]:
@@ -37,7 +34,7 @@ def found_by_parameters(trace: Trace, each: OptimizerRefused) -> Iterator[Help]:
         yield from registered(trace, each.cause, [TensorInfo(path, "parameter", (), "")])
         return
     nn = "nn" if "nn." in file.source else "torch.nn"
-    kinds = {_LISTS.get(type(one.value), "") if each.why == "listed" else "" for one in stores}
+    kinds = {LISTS.get(type(one.value), "") if each.why == "listed" else "" for one in stores}
     if len(kinds) != 1 or (each.why == "listed" and kinds == {""}):
         return
     kind = kinds.pop() or "Parameter"

@@ -78,11 +78,15 @@ def differentiable(trace: Trace, at: Location | None, loss: str) -> Help | None:
     it."""
     file = Rewriting.of(trace, at)
     call = _backward_at(file, at) if file is not None and at is not None else None
-    if file is None or call is None or any(word.arg == "create_graph" for word in call.keywords):
+    if file is None or call is None:
         return None
+    text = message("repairs.kept_apart.differentiable", loss=loss_word(loss))
+    said = next((word.value for word in call.keywords if word.arg == "create_graph"), None)
+    if said is not None:
+        off = isinstance(said, ast.Constant) and not said.value
+        return file.help(text, (*file.span(said), "True")) if off else None
     given = [*call.args, *(each.value for each in call.keywords)]
     end = file.span(given[-1])[1] if given else file.span(call)[1] - 1
-    text = message("repairs.kept_apart.differentiable", loss=loss_word(loss))
     return file.help(text, (end, end, f"{', ' if given else ''}create_graph=True"))
 
 

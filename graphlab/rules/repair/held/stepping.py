@@ -56,6 +56,21 @@ def without_step(trace: Trace, step: Location | None) -> Iterator[Help]:
             yield found
 
 
+def stepped_too_early(
+    trace: Trace, step: Location | None, backward: Location | None
+) -> Help | None:
+    """Move the step behind the backward, where that stands further down in the same body."""
+    file = Rewriting.of(trace, step)
+    if file is None or step is None or backward is None or backward.file != step.file:
+        return None
+    one, other = file.statement(step.line), file.statement(backward.line)
+    if not isinstance(one, ast.Expr) or other is None or one.lineno >= other.lineno:
+        return None
+    if other not in file.body(one):
+        return None
+    return file.help(message("repairs.tried.step_after"), *file.moved(one, other))
+
+
 def stepped_before_clearing(trace: Trace, fate: Fate) -> Iterator[Help]:
     """``optimizer.step()`` before the ``optimizer.zero_grad()`` that clears what the backward gave,
     and before the scheduler's step: in another function than that backward, or further down."""

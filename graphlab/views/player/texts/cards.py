@@ -84,8 +84,8 @@ def _places(finding: Finding) -> Iterator[tuple[Place, str, str]]:
         where = f"{by}, {module}" if module else by
         key = "saved" if tensor is not None else "built"
         yield finding.saved, say(f"player.card.{key}", name=name, by=where), _word(then)
-    unwritten = finding.mutated is None or finding.cause != finding.mutated
-    if finding.cause is not None and unwritten:
+    # One place is told once.
+    if finding.cause is not None and finding.cause not in (finding.mutated, finding.failed):
         yield finding.cause, say("player.card.began", what=told(finding.cause.what)), ""
     refused = finding.failed is not None and finding.saved is None
     if finding.mutated is not None and not (refused and finding.mutated == finding.failed):

@@ -73,7 +73,8 @@ class TrainingModeEvaluations:
             if not isinstance(event, RawModule) or event.spot is None:
                 continue
             before, later[event.module] = later.get(event.module), event
-            if before is None or before.seq != event.seq or before.spot != event.spot:
+            # What made no node until the next call made none itself.
+            if before is None or before.seq != event.seq:
                 continue
             if event.spot in self._looked:
                 continue
