@@ -185,9 +185,13 @@ class WrongWay:
         called = _called(log, since)
         if len(called) > MOST:
             return
+        owned = self._watched.ledger.registry.places()
         for module in self._candidates(called, {*mixing.values()}, frame):
             parameters = parameters_in(module)
             if not parameters or any(grad_of(each) is not None for each in parameters):
+                continue
+            if any(id(each) in owned for each in parameters):
+                # It is what an optimizer is to train, whatever keeps that from changing it.
                 continue
             trained = _leader(module, called)
             at = mixing.get(storage_key(parameters_in(trained)[0])) if trained is not None else None
