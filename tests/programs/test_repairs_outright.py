@@ -79,3 +79,22 @@ def test_a_loss_of_many_numbers_is_reduced(
     path.write_text(applied(finding.help[0], source), encoding="utf-8")
     ran = observe(path)
     assert (ran.exit_code, ran.told) == (0, [])
+
+
+def test_a_gradient_without_a_graph_of_its_own_keeps_one(
+    observe: Any, applied: Any, tmp_path: Path
+) -> None:
+    """retain_graph=True would end the error and leave the loss without that gradient's graph."""
+    source = START + (
+        "x.requires_grad_()\nu = net(x).exp()\n"
+        "g = torch.autograd.grad(u.sum(), x, create_graph=False)[0]\n"
+        "loss = (u.sum(1) + g.sum(1)).square().mean()\nloss.backward()\n"
+    )
+    path = tmp_path / "train.py"
+    path.write_text(source, encoding="utf-8")
+    finding = observe(path).only
+    assert finding.code == "GL002"
+    assert finding.help[0].after == "g = torch.autograd.grad(u.sum(), x, create_graph=True)[0]\n"
+    path.write_text(applied(finding.help[0], source), encoding="utf-8")
+    ran = observe(path)
+    assert (ran.exit_code, ran.told) == (0, [])

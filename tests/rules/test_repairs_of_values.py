@@ -214,6 +214,10 @@ def test_of_a_softmax_of_itself_nothing_is_left() -> None:
     ("line", "mended"),
     [
         ("g = grad(u.sum(), x)[0]", "g = grad(u.sum(), x, create_graph=True)[0]"),
+        (
+            "g = grad(u.sum(), x, create_graph=False)[0]",
+            "g = grad(u.sum(), x, create_graph=True)[0]",
+        ),
         ("g = upgrad(u.sum(), x)[0]", None),
     ],
 )

@@ -116,11 +116,15 @@ def add_create_graph(trace: Trace, freeing: Backward, call: str) -> Help | None:
         if not here or f"{ast.unparse(node.func)}()" != freeing.call:
             continue
         old = ast.get_source_segment(source, node) or ""
-        if "create_graph" in old or "retain_graph" in old or node.lineno != node.end_lineno:
+        if node.lineno != node.end_lineno:
+            return None
+        off = re.sub(r"\bcreate_graph\s*=\s*False\b", "create_graph=True", old)
+        if off == old and ("create_graph" in old or "retain_graph" in old):
             return None
         text = message("repairs.call.create_graph", call=call)
         line = block.lines[at.line - 1]
-        new = line.replace(old, f"{old[:-1].rstrip().rstrip(',')}, create_graph=True)", 1)
+        told = off if off != old else f"{old[:-1].rstrip().rstrip(',')}, create_graph=True)"
+        new = line.replace(old, told, 1)
         return block.help(text, [Edit(at.line, at.line, new)])
     return None
 
