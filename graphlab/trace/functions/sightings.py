@@ -41,11 +41,12 @@ class GivenUnfit:
     type. Or, for a transform of torch.func, what the function `name`, defined at `within`, gave:
     several numbers, or a tuple. shapes: what is needed, and what was given. `saved`: the custom
     Function of `call` gave save_for_backward() at `within` the argument `name`, which is no tensor
-    but a `kind`."""
+    but a `kind`. `asked`: under vmap, `call` needs one value of `name`, which has one for each
+    that is mapped."""
 
     at: Location | None
     call: str
-    why: Literal["shape", "type", "several", "tuple", "saved"]
+    why: Literal["shape", "type", "several", "tuple", "saved", "asked"]
     name: str
     shapes: tuple[Shape, Shape]
     within: Location | None

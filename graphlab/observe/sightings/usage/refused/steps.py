@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from types import FrameType, FunctionType
+from types import FrameType, FunctionType, MethodType
 from typing import Any
 
 import torch
@@ -105,6 +105,7 @@ def _closure(at: Location | None, call: str, last: FrameType) -> OptimizerRefuse
     closure: Any = last.f_locals.get("closure")
     # torch has wrapped it, to let it compute gradients.
     inner = getattr(closure, "__wrapped__", closure)
+    inner = inner.__func__ if type(inner) is MethodType else inner
     code = inner.__code__ if type(inner) is FunctionType else None
     cause = line_place(code.co_filename, code.co_firstlineno, code.co_qualname) if code else None
     name = code.co_name if code is not None else "closure"
