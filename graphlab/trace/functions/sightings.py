@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from graphlab.trace.values import Location, Shape
+from graphlab.trace.values import Location, Shape, TensorAt
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,4 +53,14 @@ class GivenUnfit:
     kind: str = ""
 
 
-FunctionSighting = OwnBackward | FunctionUnfit | GivenUnfit
+@dataclass(frozen=True, slots=True)
+class CopyCancelled:
+    """The difference at `used` of a parameter and a copy of it, made at `at` with its graph before
+    a backward: the gradients of the two cancel."""
+
+    at: Location
+    tensor: TensorAt
+    used: Location | None
+
+
+FunctionSighting = OwnBackward | FunctionUnfit | GivenUnfit | CopyCancelled
