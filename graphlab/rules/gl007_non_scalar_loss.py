@@ -42,7 +42,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         others=one_real_number,
     )
     for each in trace.sightings:
-        if isinstance(each, GivenUnfit) and each.why != "saved":
+        if isinstance(each, GivenUnfit) and each.why not in ("saved", "asked"):
             yield _unfit(trace, each)
 
 

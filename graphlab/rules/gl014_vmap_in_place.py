@@ -10,7 +10,8 @@ from graphlab.rules.repair.asked.statistics import without_statistics
 from graphlab.rules.repair.calls import mapped_like_the_input
 from graphlab.rules.repair.writes import write_out_of_place
 from graphlab.rules.rule import Rule
-from graphlab.trace.finding import Finding, Help
+from graphlab.trace.finding import Finding, Help, Place
+from graphlab.trace.functions.sightings import GivenUnfit
 from graphlab.trace.model import Refused, Trace
 
 
@@ -18,6 +19,18 @@ def check(trace: Trace) -> Iterator[Finding]:
     yield from refused_operations(RULE, trace, "unmapped", _summary, _help, True, _apart)
     yield from refused_operations(
         RULE, trace, "statistics", _of_statistics, _without_them, True, _untracked
+    )
+    for each in trace.sightings:
+        if isinstance(each, GivenUnfit) and each.why == "asked":
+            yield _asked(each)
+
+
+def _asked(each: GivenUnfit) -> Finding:
+    return Finding(
+        *RULE.label,
+        summary=message("errors.gl014.asked", by=each.call, name=each.name),
+        failed=Place(each.at, each.call),
+        help=(Help(message("errors.gl014.help_asked")),),
     )
 
 

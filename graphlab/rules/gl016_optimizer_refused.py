@@ -19,8 +19,12 @@ from graphlab.trace.finding import Finding, Help, Place, Versions
 from graphlab.trace.model import TensorInfo, Trace
 from graphlab.trace.sightings import OptimizerRefused
 
-# What is no parameter's fault: an optimizer was given none, or a GradScaler called out of turn.
-_SETUP = ("listed", "plain", "used", "frozen", "unscaled", "not_updated")
+# What is not told of single parameters: an optimizer was given none, a GradScaler called out of
+# turn, a rate or a closure that is not one.
+_SETUP = (
+    "listed", "plain", "used", "frozen", "unscaled", "not_updated", "half", "rates", "no_closure",
+    "no_loss",
+)  # fmt: skip
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -50,7 +54,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             tensor = None
         elif each.why in _SETUP:
             names = list(each.told)
-            cause = message(f"errors.gl016.cause_{each.why}")
+            cause = message(f"errors.gl016.cause_{each.why}") if each.cause is not None else ""
             summary = message(
                 f"errors.gl016.{each.why}", call=each.call, names=names, count=len(names)
             )

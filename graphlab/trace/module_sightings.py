@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from graphlab.trace.examples.sightings import ExampleSighting
 from graphlab.trace.functions.sightings import FunctionSighting
 from graphlab.trace.values import Count, Location, OptimizerAt, Shape, TensorAt
 
@@ -352,6 +353,7 @@ ModuleSighting = (
     | FixedInTraining
     | LoneValues
     | FunctionSighting
+    | ExampleSighting
     | TrainedAsNumber
     | StoredChanged
     | StatesCut

@@ -198,7 +198,8 @@ class OptimizerRefused:
     it was. cause: the line that made it so; of `unscaled`, the unscale_() before. Of a library's
     call that was given an optimizer of another module than the one beside it (`strangers`), how the
     two are written; `replaced`: since `cause`. Of what is `nested` in a list of parameters, how it
-    is written, and its type.
+    is written, and its type. Of `rates` that are no numbers, what they are; of a closure that gives
+    `no_loss`, its name.
     """
 
     at: Location | None
@@ -206,7 +207,7 @@ class OptimizerRefused:
     why: Literal[
         "repeated", "sparse", "sizes", "listed", "plain", "used", "frozen", "unscaled",
         "not_updated", "over", "strangers", "replaced", "decays",
-        "nested",
+        "nested", "clips_sparse", "half", "rates", "no_closure", "no_loss",
     ]  # fmt: skip
     told: tuple[str, ...]
     cause: Location | None = None

@@ -84,6 +84,8 @@ SILENT = {
     "GL140": "trained-as-a-number",
     "GL141": "stored-items-changed",
     "GL142": "equal-units",
+    "GL143": "batch-read-as-time",
+    "GL144": "only-last-turn",
     "GL146": "drawn-without-gradient",
     "GL147": "straight-through-cancelled",
     "GL148": "state-cut-each-step",
@@ -183,6 +185,8 @@ class Oracle:
         self.used: list[bool] = []
         # The nodes that some backward has run through.
         self.ran: set[Any] = set()
+        # The losses that were computed since the last one.
+        self.computed: list[Any] = []
         self.nonzero: set[Any] = set()
         self.before: list[Any] = []
         self.moved: set[Any] = set()
@@ -413,6 +417,9 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         oracle.codes |= {"GL138"} if _forgets_the_gradient(self.grad_fn) else set()
         oracle.codes |= {"GL147"} if _cancels(self.grad_fn) else set()
         oracle.codes |= {"GL146"} if _has_one_of(self.grad_fn, drawn) else set()
+        dropped = [each for each in oracle.computed if each not in oracle.ran]
+        oracle.codes |= {"GL144"} if len(dropped) > 1 else set()
+        oracle.computed.clear()
         backward(self, *args, **kwargs)
         oracle.after_backward(before)
         finite = all(bool(p.grad.isfinite().all()) for p in oracle.owned() if p.grad is not None)
@@ -437,7 +444,9 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         if logits.dim() == 3 and rows is not None and rows.shape[-1] == logits.shape[1]:
             # The scores of a row lie beside each other, wherever the classes are said to be.
             oracle.codes |= {"GL130"} if logits.stride(1) != 1 else set()
-        return cross_entropy(logits, *args, **kwargs)
+        loss = cross_entropy(logits, *args, **kwargs)
+        oracle.computed += [loss.grad_fn] if loss.requires_grad else []
+        return loss
 
     def patched_cosine(one: Any, other: Any, target: Any, *args: Any, **kwargs: Any) -> Any:
         if bool((target == 0).any()):
@@ -477,6 +486,19 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     def patched_mse_loss(values: Any, target: Any, *args: Any, **kwargs: Any) -> Any:
         oracle.codes |= {"GL140"} if values.requires_grad and target.requires_grad else set()
         return mse_loss(values, target, *args, **kwargs)
+
+    gru = torch.nn.GRU.forward
+
+    def patched_gru(self: Any, values: Any) -> Any:
+        out, state = gru(self, values)
+
+        def seen(grad: Any) -> None:
+            # Of a batch of several, one alone has a gradient.
+            read = [bool(each.any()) for each in grad.unbind(0 if self.batch_first else 1)]
+            oracle.codes |= {"GL143"} if sum(read) == 1 < len(read) else set()
+
+        out.register_hook(seen)
+        return out, state
 
     cell, given = torch.nn.GRUCell.forward, []
 
@@ -555,6 +577,7 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         patch.setattr(functional, "cross_entropy", patched_cross_entropy)
         patch.setattr(functional, "cosine_embedding_loss", patched_cosine)
         patch.setattr(functional, "dropout", patched_dropout)
+        patch.setattr(torch.nn.GRU, "forward", patched_gru)
         patch.setattr(functional, "batch_norm", patched_norm)
         patch.setattr(utils, "clip_grad_norm_", patched_clip)
         patch.setattr(torch.Tensor, "item", patched_item)

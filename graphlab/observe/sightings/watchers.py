@@ -12,6 +12,7 @@ from graphlab.observe.sightings.by_hand import OwnBackwards
 from graphlab.observe.sightings.clipped import ClipCalls
 from graphlab.observe.sightings.cut_terms import CutTerms
 from graphlab.observe.sightings.discarded import DiscardedResults
+from graphlab.observe.sightings.examples.watch import watchers_of_examples
 from graphlab.observe.sightings.fates import Fates
 from graphlab.observe.sightings.flow.watch import watchers_of_flow
 from graphlab.observe.sightings.kept_gradients import KeptGradients
@@ -60,6 +61,7 @@ class Watchers:
             *watchers_of_state(watched),
             *watchers_of_usage(watched),
             *watchers_of_flow(watched),
+            *watchers_of_examples(watched),
             self._refused,
             self._lone,
             self._transforms,

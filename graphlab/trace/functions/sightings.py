@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from graphlab.trace.values import Location, Shape
+from graphlab.trace.values import Location, Shape, TensorAt
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +41,26 @@ class GivenUnfit:
     type. Or, for a transform of torch.func, what the function `name`, defined at `within`, gave:
     several numbers, or a tuple. shapes: what is needed, and what was given. `saved`: the custom
     Function of `call` gave save_for_backward() at `within` the argument `name`, which is no tensor
-    but a `kind`."""
+    but a `kind`. `asked`: under vmap, `call` needs one value of `name`, which has one for each
+    that is mapped."""
 
     at: Location | None
     call: str
-    why: Literal["shape", "type", "several", "tuple", "saved"]
+    why: Literal["shape", "type", "several", "tuple", "saved", "asked"]
     name: str
     shapes: tuple[Shape, Shape]
     within: Location | None
     kind: str = ""
 
 
-FunctionSighting = OwnBackward | FunctionUnfit | GivenUnfit
+@dataclass(frozen=True, slots=True)
+class CopyCancelled:
+    """The difference at `used` of a parameter and a copy of it, made at `at` with its graph before
+    a backward: the gradients of the two cancel."""
+
+    at: Location
+    tensor: TensorAt
+    used: Location | None
+
+
+FunctionSighting = OwnBackward | FunctionUnfit | GivenUnfit | CopyCancelled

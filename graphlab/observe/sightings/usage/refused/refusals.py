@@ -14,6 +14,7 @@ from graphlab.observe.names import Names, parameters_of
 from graphlab.observe.notes import RawBackward, Spot, located
 from graphlab.observe.refusals.traceback import entries_of
 from graphlab.observe.sightings.usage.refused.nothing_given import nothing_given
+from graphlab.observe.sightings.usage.refused.steps import refused_step
 from graphlab.observe.sightings.usage.refused.strangers import strangers_given
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, grad_of, is_tensor
@@ -73,10 +74,13 @@ def refused_optimizer(
     below = [each for each, _ in entries[mine[-1] + 1 :]] if mine else []
     inner = below[-1] if below else None
     optimizer = inner.f_locals.get("self") if inner is not None else None
-    if inner is None:
+    if not mine:
         return None
     frame, offset = entries[mine[-1]]
     with Unnoticed():
+        told = refused_step(error, frame, offset, below, files, _told_to_be_sparse)
+        if told is not None or inner is None:
+            return told
         if is_a(optimizer, torch.amp.GradScaler) and type(error) is RuntimeError:
             return _scaled(frame, offset, inner, unscaled)
         if runs(inner.f_code, torch.optim.Optimizer.__init__):

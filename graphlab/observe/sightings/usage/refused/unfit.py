@@ -19,13 +19,15 @@ from graphlab.source.effects.assignments import scope_of
 from graphlab.source.evaluate import in_frame
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import attribute, exactly, is_a
-from graphlab.source.places import line_place, parse, statement_at
+from graphlab.source.places import expression_of, line_place, parse, statement_at
 from graphlab.source.wording import call_text
 from graphlab.trace.functions.sightings import GivenUnfit
 
 # Where torch.func checks what a function gave it.
 _CHECKED = "grad_and_value_impl", "torch/_functorch/eager_transforms.py"
 _SAVED = re.compile(r"save_for_backward .* argument (\d+) is of type (\w+)")
+# What torch says where vmap is to give one value of a tensor that has one for each it maps.
+_VALUE = "vmap: It looks like you're"
 _SHAPES = re.compile(r"\[([\d, ]*)\]")
 
 
@@ -62,6 +64,8 @@ def _told(entries: list[TracebackEntry], files: UserFiles, said: str) -> GivenUn
     if not mine:
         return None
     last = entries[-1][0]
+    if last.f_code in files and said.startswith(_VALUE):
+        return _asked(mine[-1])
     if last.f_code in files:
         return _assigned(mine[-1], files, said)
     name, path = _CHECKED
@@ -95,6 +99,23 @@ def _assigned(entry: TracebackEntry, files: UserFiles, said: str) -> GivenUnfit 
         return GivenUnfit(at, call, "shape", name, (wanted, shape), None)
     if is_tensor(given) and dtype_of(given) != dtype_of(own):
         return GivenUnfit(at, call, "type", name, (wanted, wanted), None)
+    return None
+
+
+def _asked(entry: TracebackEntry) -> GivenUnfit | None:
+    """An ``if``, a loop or a call that asks for the one value of a mapped tensor."""
+    at = located((entry[0].f_code, entry[1]))
+    statement = statement_at(at.file, at.line) if at is not None else None
+    node = expression_of(entry[0].f_code, entry[1])
+    if at is None or statement is None:
+        return None
+    if isinstance(node, ast.Call):
+        call, of = ast.unparse(node), node.args[0] if node.args else node.func
+        of = of.value if isinstance(of, ast.Attribute) and not node.args else of
+        return GivenUnfit(at, call, "asked", ast.unparse(of), ((), ()), None)
+    if isinstance(statement, ast.If | ast.While | ast.Assert):
+        word, test = type(statement).__name__.lower(), ast.unparse(statement.test)
+        return GivenUnfit(at, f"{word} {test}", "asked", test, ((), ()), None)
     return None
 
 

@@ -1,0 +1,1 @@
+"""Watchers of the examples that a loss is trained by."""
