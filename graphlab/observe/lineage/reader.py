@@ -11,10 +11,12 @@ from graphlab.observe.lineage.callee import (
     closed_over,
     counts,
     entered,
+    gives_no_graph,
     is_apart,
     is_base_forward,
     is_reentrant,
     named_in,
+    networks_in,
     run_by_checkpoint,
     runs_what_trains,
     unwrapped,
@@ -273,6 +275,9 @@ class Lineage:
         inputs = [self.value(each, before, depth) for each in given]
         if isinstance(func, ast.Attribute) and not is_module(callee):
             inputs.insert(0, self.value(func.value, before, depth))
+        elif isinstance(func, ast.Name) and callee is None:
+            # What an object was made from, it may compute with.
+            inputs.append(self.value(func, before, depth))
         operands = first_of(inputs)
         if name.startswith("checkpoint") and is_reentrant(node, callee, self.reach):
             return self.recomputed(node, before, depth)
@@ -283,6 +288,11 @@ class Lineage:
         found = self.entered(node, callee, inputs, before, depth, at)
         if found is not None:
             return found
+        if gives_no_graph(callee):
+            holders = [func.value, *given] if isinstance(func, ast.Attribute) else given
+            within = [one for each in holders for one in networks_in(self.reach(each))]
+            self.trail.modules += within
+            return self.dropped(HAS_GRAPH if within else operands, node)
         if is_module(callee) and (parameters := parameters_in(callee)):
             self.trail.modules.append(callee)
             if any(requires_grad(p) for p in parameters):

@@ -32,26 +32,30 @@ def handed_to_library(frame: FrameType, files: UserFiles, frozen: list[Any]) -> 
     """The one call of an installed package's function, other than torch's, that was given a module
     with all of these parameters, frozen by now, or gave it: the user's own lines froze nothing. Of
     several, the one that was given it and gave it, as a wrapper does: what only makes a module
-    makes it free. Before these, the one whose name says that it freezes."""
+    makes it free. Before these, the one whose own body freezes, or whose name says so."""
     gave: dict[int, Cut] = {}
     given: dict[int, Cut] = {}
     says: dict[int, Cut] = {}
+    does: dict[int, Cut] = {}
     for each, node, into in _calls_before(frame, files):
         cut = _cut(each, node, call_or_source(node))
         words = [*node.args, *(word.value for word in node.keywords)]
         taken, made = (_hold(some, each, frozen) for some in (words, into))
         if taken or made or _says(node):
-            file = _file_of(in_frame(node.func, each))
+            callee = in_frame(node.func, each)
+            file = _file_of(callee)
             if not installed(file) or file.startswith(_TORCH):
                 continue
             if taken:
                 given[id(node)] = cut
+            if taken and _freezes(callee):
+                does[id(node)] = cut
             if made:
                 gave[id(node)] = cut
             if _says(node):
                 says[id(node)] = cut
     both = {key: cut for key, cut in given.items() if key in gave}
-    best = next((some for some in (says, given | gave, both) if len(some) == 1), {})
+    best = next((some for some in (does, says, given | gave, both) if len(some) == 1), {})
     return next(iter(best.values()), None)
 
 
@@ -80,6 +84,19 @@ def _hold(words: list[ast.expr], frame: FrameType, frozen: list[Any]) -> bool:
     values = [in_frame(each, frame) for each in words if isinstance(each, ast.Name)]
     held = {id(p) for p in parameters_in(*(each for each in values if is_module(each)))}
     return {id(each) for each in frozen} <= held
+
+
+def _freezes(callee: Any) -> bool:
+    """Whether the body of a function, or of a class's constructor, freezes something itself."""
+    function = static(callee, "__init__") if is_a(callee, type) else entered(callee)[1]
+    code = getattr(function, "__code__", None)
+    scope = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name) if code else None
+    return isinstance(scope, ast.FunctionDef) and any(
+        constant(each.value) is False
+        and each.scope.function is not None
+        and each.scope.function.lineno == scope.lineno
+        for each in freezes(code.co_filename)
+    )
 
 
 def _says(call: ast.Call) -> bool:
