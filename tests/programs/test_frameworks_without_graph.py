@@ -48,6 +48,27 @@ class Agent:
         return self.policy(x).detach().numpy(), None
 
 
+class Pipeline:
+    def __init__(self, writer):
+        self.writer = writer
+
+    @torch.no_grad()
+    def __call__(self, x):
+        return Output(self.writer(x))
+
+
+class Coder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.book = nn.Parameter(torch.randn(5, 3))
+
+    def forward(self, x):
+        return x, (x @ self.book.T).argmax(1), x.mean()
+
+    def codes(self, indices):
+        return self.book[indices]
+
+
 class Jitter:
     def __init__(self, strength):
         self.strength = strength
@@ -86,6 +107,40 @@ def test_what_a_decorated_method_gives(told: Any) -> None:
     assert (found.code, found.cause.at.line) == ("GL005", 10)
     assert "model.generate()" in found.summary
     assert told(model + LOOP.format(owner="model", body=body.format("scored"))) == []
+
+
+def test_an_object_whose_call_is_decorated(told: Any) -> None:
+    model = "model = writelib.Writer()\npipe = writelib.Pipeline(model)\n"
+    body = "out = {}(x).scores[0]"
+    (found,) = told(model + LOOP.format(owner="model", body=body.format("pipe")))
+    assert (found.code, found.cause.at.line) == ("GL005", 11)
+    assert "pipe()" in found.summary
+    assert told(model + LOOP.format(owner="model", body=body.format("pipe.writer.scored"))) == []
+
+
+def test_indices_that_a_library_gives_among_the_rest(told: Any) -> None:
+    model = """\
+class Coded(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Linear(4, 3)
+        self.coder = writelib.Coder()
+        self.decoder = nn.Linear(3, 3)
+
+    def forward(self, x):
+        z = self.encoder(x)
+        codes, indices, _ = self.coder(z)
+        {}
+        return self.decoder(codes)
+
+
+model = Coded()
+"""
+    loop = LOOP.format(owner="model", body="out = model(x)")
+    (found,) = told(model.format("codes = self.coder.codes(indices)") + loop)
+    assert (found.code, found.cause.at.line) == ("GL110", 16)
+    kept = "codes = z + (self.coder.codes(indices) - z).detach() + self.coder.codes(indices)"
+    assert told(model.format(kept) + loop) == []
 
 
 def test_arrays_that_a_tensor_is_made_of_under_the_same_name(told: Any) -> None:

@@ -85,7 +85,7 @@ def gives_no_graph(callee: Any) -> bool:
     what it gives has no graph: a guard decorates it, as transformers' ``generate()``, or arrays of
     numpy's are in its annotation, as in that of stable-baselines3's ``predict()``."""
     code = getattr(entered(callee)[1], "__code__", None)
-    if not _of_library(code):
+    if code is None or not of_library(code):
         return False
     scope = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
     if not isinstance(scope, ast.FunctionDef):
@@ -102,7 +102,8 @@ def networks_in(holder: Any) -> list[Any]:
     ]
 
 
-def _of_library(code: Any) -> bool:
+def of_library(code: Any) -> bool:
+    """Whether it is of an installed package's file, other than torch's."""
     return (
         code is not None and installed(code.co_filename) and not code.co_filename.startswith(_TORCH)
     )
@@ -146,7 +147,7 @@ def runs_what_trains(callee: Any, given: Iterable[Any]) -> bool:
     """Whether a function of an installed package's other than torch, as a solver's is, was given a
     module that is trained, or a function that reads one: what it computes may have a graph."""
     code = getattr(entered(callee)[1], "__code__", None)
-    if not _of_library(code):
+    if not of_library(code):
         return False
     for each in given:
         function = each if type(each) is types.FunctionType else None

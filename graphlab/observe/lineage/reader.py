@@ -25,7 +25,7 @@ from graphlab.observe.lineage.chained import Chain, layers_of, returned
 from graphlab.observe.lineage.entries import array_given, call_behind, entry_stores, first_of_loop
 from graphlab.observe.lineage.grad_mode import guard_around
 from graphlab.observe.lineage.trail import HAS_GRAPH, Result, Trail, creates, first_of, has_graph
-from graphlab.observe.lineage.unlike import unlike, unlike_holder
+from graphlab.observe.lineage.unlike import let_go_later, unlike, unlike_holder
 from graphlab.observe.names import parameters_in
 from graphlab.observe.notes import Cut
 from graphlab.observe.tensors import is_module, is_tensor, requires_grad
@@ -241,7 +241,7 @@ class Lineage:
             if found is HAS_GRAPH:
                 found = self.guard(statement) or unlike(self, name, statement)
             if found is not None:
-                return found
+                return let_go_later(self, found, statement)
         return None
 
     def part(self, statement: ast.stmt, source: ast.expr, name: str, depth: int) -> Result:
@@ -289,8 +289,8 @@ class Lineage:
         if found is not None:
             return found
         if gives_no_graph(callee):
-            holders = [func.value, *given] if isinstance(func, ast.Attribute) else given
-            within = [one for each in holders for one in networks_in(self.reach(each))]
+            holder = func.value if isinstance(func, ast.Attribute) else func
+            within = [one for each in (holder, *given) for one in networks_in(self.reach(each))]
             self.trail.modules += within
             return self.dropped(HAS_GRAPH if within else operands, node)
         if is_module(callee) and (parameters := parameters_in(callee)):

@@ -90,7 +90,9 @@ def _freezes(callee: Any) -> bool:
     """Whether the body of a function, or of a class's constructor, freezes something itself."""
     function = static(callee, "__init__") if is_a(callee, type) else entered(callee)[1]
     code = getattr(function, "__code__", None)
-    scope = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name) if code else None
+    if code is None:
+        return False
+    scope = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
     return isinstance(scope, ast.FunctionDef) and any(
         constant(each.value) is False
         and each.scope.function is not None
