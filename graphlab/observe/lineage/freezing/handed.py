@@ -59,6 +59,41 @@ def handed_to_library(frame: FrameType, files: UserFiles, frozen: list[Any]) -> 
     return next(iter(best.values()), None)
 
 
+def froze_again(frame: FrameType, files: UserFiles, cut: Cut, frozen: list[Any]) -> Cut | None:
+    """The one later call of a library's whose own body freezes, of a module with all of these
+    parameters that was made after the freezing at `cut`: ``model = get_peft_model(model, …)``
+    stands between. That had frozen what it was made from."""
+    found: list[Cut] = []
+    for each, call, _ in _calls_before(frame, files):
+        callee = in_frame(call.func, each)
+        mine = (each.f_code.co_filename, each.f_code.co_qualname)
+        if (
+            mine == (cut.file, cut.function or "<module>")
+            and not _file_of(callee).startswith(_TORCH)
+            and installed(_file_of(callee))
+            and _freezes(callee)
+            and _hold(call.args, each, frozen)
+            and _made_between(each, cut.location().line, call)
+        ):
+            found.append(_cut(each, call, call_or_source(call)))
+    return found[0] if len(found) == 1 else None
+
+
+def _made_between(frame: FrameType, first: int, last: ast.Call) -> bool:
+    """Whether what the call `last` is given is assigned the value of another call below line
+    `first`."""
+    code = frame.f_code
+    names = {ast.unparse(each) for each in last.args}
+    return any(
+        isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Call)
+        and node.value is not last
+        and first < node.lineno < last.lineno
+        and names & {ast.unparse(each) for each in node.targets}
+        for node in nodes_of(scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name))
+    )
+
+
 def _calls_before(
     frame: FrameType, files: UserFiles
 ) -> Iterator[tuple[FrameType, ast.Call, list[ast.expr]]]:
