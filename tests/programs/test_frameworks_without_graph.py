@@ -69,6 +69,10 @@ class Coder(nn.Module):
         return self.book[indices]
 
 
+def spikes(rates):
+    return torch.bernoulli(rates)
+
+
 class Jitter:
     def __init__(self, strength):
         self.strength = strength
@@ -170,3 +174,23 @@ model = Learned()
     found = told(model + LOOP.format(owner="model", body="out = model(x)"))
     expected = [("GL110", 14)] if "tolist" in given else []
     assert [(each.code, each.cause.at.line) for each in found] == expected
+
+
+@pytest.mark.parametrize("given", ["writelib.spikes(rates)", "rates"])
+def test_spikes_drawn_of_what_is_to_be_trained(told: Any, given: str) -> None:
+    model = f"""\
+class Spiking(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale, self.body = nn.Linear(4, 4), nn.Linear(4, 3)
+
+    def forward(self, x):
+        rates = torch.sigmoid(self.scale(x))
+        return self.body({given})
+
+
+model = Spiking()
+"""
+    found = told(model + LOOP.format(owner="model", body="out = model(x)"))
+    expected = [("GL120", "warning", 14)] if "spikes" in given else []
+    assert [(each.code, each.severity, each.cause.at.line) for each in found] == expected
