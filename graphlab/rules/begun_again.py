@@ -29,12 +29,15 @@ def trainings_begun_again(trace: Trace, label: tuple[str, str, Severity]) -> Ite
             continue
         told.add(line)
         source = trace.sources.get(event.at.file, "")
-        found = begun_again(event.at.file, source, event.at.line)
-        if found is None or (found.at.file, found.at.line) in told:
+        fits = optimizer.at == event.at
+        if fits and not _of_their_own(trace, optimizer):
+            continue
+        found = begun_again(event.at.file, source, event.at.line, fits)
+        if found is None or (not fits and (found.at.file, found.at.line) in told):
             continue
         told.add((found.at.file, found.at.line))
         first = optimizer.owns[0]
-        how = "cleared" if found.store else "again"
+        how = "fits" if found.fits else "cleared" if found.store else "again"
         yield Finding(
             *label,
             summary=message(
@@ -59,6 +62,13 @@ def weights_drawn_anew(trace: Trace, label: tuple[str, str, Severity]) -> Iterat
                 failed=Place(each.loop, message("training.gl135.loop")),
                 help=(Help(message("training.gl135.help_cleared", name=each.call)),),
             )
+
+
+def _of_their_own(trace: Trace, one: OptimizerInfo) -> bool:
+    """Whether the optimizers of a line have no parameter in common."""
+    key = _key(trace, one)
+    owned = [at for each in trace.optimizers if _key(trace, each) == key for at in each.owns]
+    return len(owned) == len({*owned})
 
 
 def _key(trace: Trace, optimizer: OptimizerInfo) -> tuple[object, str | None]:

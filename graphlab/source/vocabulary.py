@@ -29,7 +29,10 @@ CUTS = {
     "one_hot", "nonzero", "isnan", "isfinite", "new_tensor",
 }  # fmt: skip
 # Operations whose derivative is zero wherever it exists, as nodes of the graph are called.
-FLAT = {"Round", "Floor", "Ceil", "Trunc", "Sign", "Sgn", "FloorDivide", "Heaviside", "Fix"}
+FLAT = {
+    "Round", "Floor", "Ceil", "Trunc", "Sign", "Sgn", "FloorDivide", "Heaviside", "Fix",
+    "Bernoulli",
+}  # fmt: skip
 # Attributes that do not depend on a tensor's values.
 FACTS = {"shape", "dtype", "device", "ndim", "is_cuda", "grad"}
 # Calls that do not either.

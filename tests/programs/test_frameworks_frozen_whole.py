@@ -53,6 +53,12 @@ def wrapped(model, trains=True):
     return Wrapper(model, trains)
 
 
+def prepared(model):
+    for each in model.parameters():
+        each.requires_grad = False
+    return model
+
+
 class Freezer:
     def __call__(self, model):
         model.requires_grad_(False)
@@ -123,3 +129,24 @@ def test_what_says_that_it_freezes_is_named(told: Any, callbacks: str) -> None:
     line = 8 if callbacks == "[freezer]" else 10
     assert (found.code, found.cause.at.line) == ("GL005", line)
     assert "Freezer()" in found.summary
+
+
+def test_of_two_calls_the_one_whose_body_freezes_is_named(told: Any) -> None:
+    body = "model = wraplib.wrapped(base)\nmodel = wraplib.prepared(model)\n"
+    (found,) = told(body + LOOP.format(call="model(x)"))
+    assert (found.code, found.cause.at.line) == ("GL005", 9)
+    assert "prepared()" in found.summary
+
+
+FREEZE = "for each in model.parameters():\n    each.requires_grad = False\n"
+
+
+def test_a_freezing_of_what_the_model_was_made_from_is_not_named(told: Any) -> None:
+    made = "model = wraplib.wrapped(model)\n"
+    body = f"model = base\n{FREEZE}{made}model = wraplib.prepared(model)\n"
+    (found,) = told(body + LOOP.format(call="model(x)"))
+    assert (found.code, found.cause.at.line) == ("GL005", 12)
+    assert "prepared()" in found.summary
+    # Here nothing was made after it.
+    (found,) = told(f"model = base\n{made}{FREEZE}" + LOOP.format(call="model(x)"))
+    assert (found.code, found.cause.at.line) == ("GL005", 11)

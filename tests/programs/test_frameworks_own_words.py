@@ -37,6 +37,10 @@ def prepared(model):
     return model
 
 
+def handed_on(model):
+    return adapted(model, train=False)
+
+
 class Loaded(torch.nn.Linear):
     def freeze(self):
         self.requires_grad_(False)
@@ -141,8 +145,9 @@ def test_a_criterion_that_a_library_calls_by_its_own_word_is_followed(told: Any)
     ("body", "line"),
     [
         ("model = wordlib.adapted(model, train=False)\n", 8),
-        # Which of two calls froze it is not known.
-        ("model = wordlib.prepared(model)\nmodel = wordlib.adapted(model, train=False)\n", None),
+        # Which of two calls froze it is not known, unless the body of one says so.
+        ("model = wordlib.prepared(model)\nmodel = wordlib.handed_on(model)\n", None),
+        ("model = wordlib.prepared(model)\nmodel = wordlib.adapted(model, train=False)\n", 9),
         # One that makes the model says so itself.
         ("model = wordlib.restored(4, 3)\n", 8),
         # What it made may have been frozen since.

@@ -97,6 +97,21 @@ class Engine:
                 self.update(self, batch)
             for each in self.handlers:
                 each(self)
+
+
+class Learner:
+    def __init__(self, kind, goes_on=False):
+        self.kind, self.goes_on, self.module = kind, goes_on, None
+
+    def fit(self, batches):
+        if self.module is None or not self.goes_on:
+            self.module = self.kind()
+            self.optimizer = torch.optim.SGD(self.module.parameters(), lr=0.1)
+        for x, y in batches:
+            loss = torch.nn.functional.cross_entropy(self.module(x), y)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
 """
 START = """\
 import torch
@@ -438,3 +453,27 @@ def test_a_wrapper_that_is_stepped_past(told: Any) -> None:
 )
 def test_a_wrapper_that_steps_or_may(told: Any, more: str, act: str) -> None:
     assert told(PAST.format(more=more, act=act)) == []
+
+
+FITTED = """\
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.body(x)
+
+
+learner = steplib.Learner(Net{given})
+for {turn} in range(4):
+    learner.fit(batches)
+"""
+
+
+def test_a_call_that_fits_a_new_network_in_each_epoch(told: Any) -> None:
+    (found,) = told(FITTED.format(given="", turn="epoch"))
+    assert (found.code, found.cause.at.line) == ("GL135", 18)
+    assert "learner.fit()" in found.summary
+    assert told(FITTED.format(given=", goes_on=True", turn="epoch")) == []
+    assert told(FITTED.format(given="", turn="fold")) == []

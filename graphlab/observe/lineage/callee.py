@@ -12,8 +12,10 @@ import torch
 
 from graphlab.observe.names import parameters_in
 from graphlab.observe.tensors import is_module, requires_grad
+from graphlab.source.effects.assignments import is_guard, scope_of
 from graphlab.source.files import UserFiles, installed
 from graphlab.source.objects import attributes, static
+from graphlab.source.places import parse
 
 _TORCH = os.path.join(os.path.dirname(torch.__file__), "")
 
@@ -78,6 +80,35 @@ def is_apart(callee: Any) -> bool:
     return is_module(callee) and _differentiable(callee) is False
 
 
+def gives_no_graph(callee: Any) -> bool:
+    """Whether a function of an installed package's other than torch says ahead of its body that
+    what it gives has no graph: a guard decorates it, as transformers' ``generate()``, or arrays of
+    numpy's are in its annotation, as in that of stable-baselines3's ``predict()``."""
+    code = getattr(entered(callee)[1], "__code__", None)
+    if code is None or not of_library(code):
+        return False
+    scope = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
+    if not isinstance(scope, ast.FunctionDef):
+        return False
+    given = ast.unparse(scope.returns) if scope.returns is not None else ""
+    return "ndarray" in given or any(map(is_guard, scope.decorator_list))
+
+
+def networks_in(holder: Any) -> list[Any]:
+    """An object, and what its attributes hold, of which an optimizer could train something."""
+    held = [holder, *dict.values(attributes(holder))]
+    return [
+        each for each in held if is_module(each) and any(map(requires_grad, parameters_in(each)))
+    ]
+
+
+def of_library(code: Any) -> bool:
+    """Whether it is of an installed package's file, other than torch's."""
+    return (
+        code is not None and installed(code.co_filename) and not code.co_filename.startswith(_TORCH)
+    )
+
+
 def _differentiable(module: Any) -> Any:
     return static(type(module), "is_differentiable")
 
@@ -116,7 +147,7 @@ def runs_what_trains(callee: Any, given: Iterable[Any]) -> bool:
     """Whether a function of an installed package's other than torch, as a solver's is, was given a
     module that is trained, or a function that reads one: what it computes may have a graph."""
     code = getattr(entered(callee)[1], "__code__", None)
-    if code is None or not installed(code.co_filename) or code.co_filename.startswith(_TORCH):
+    if not of_library(code):
         return False
     for each in given:
         function = each if type(each) is types.FunctionType else None

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from graphlab.observe.lineage.freezing.frozen import frozen_by
-from graphlab.observe.lineage.freezing.handed import handed_to_library, rebound
+from graphlab.observe.lineage.freezing.handed import froze_again, handed_to_library, rebound
 from graphlab.observe.lineage.grad_mode import ENABLED, UNKNOWN, mode_at, switched_off
 from graphlab.observe.lineage.reader import Lineage
 from graphlab.observe.lineage.trail import Result, Trail
@@ -106,7 +106,10 @@ def all_frozen(
     places = {cut.location() if cut is not None else None for cut in cuts}
     if places == {None}:
         return handed_to_library(frame, files, owned)
-    return cuts[0] if len(places) == 1 else None
+    cut = cuts[0]
+    if cut is None or len(places) > 1:
+        return None
+    return froze_again(frame, files, cut, owned) or cut
 
 
 def _frozen(module: Any, frame: FrameType, files: UserFiles, log: Log | None) -> Cut | None:
@@ -116,7 +119,13 @@ def _frozen(module: Any, frame: FrameType, files: UserFiles, log: Log | None) ->
     if not parameters:
         return None
     found = frozen_by(parameters[-1], frame, files, log)
-    return found or rebound(frame, files, parameters) or handed_to_library(frame, files, parameters)
+    again = froze_again(frame, files, found, parameters) if found is not None else None
+    return (
+        again
+        or found
+        or rebound(frame, files, parameters)
+        or handed_to_library(frame, files, parameters)
+    )
 
 
 def frozen_called(tensor: Any, stack: list[tuple[FrameType, int]], files: UserFiles) -> Cut | None:

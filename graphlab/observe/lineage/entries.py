@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from graphlab.observe.lineage.callee import entered
+from graphlab.observe.lineage.callee import entered, networks_in
 from graphlab.observe.names import parameters_in
 from graphlab.observe.tensors import is_module, requires_grad
 from graphlab.source.effects.assignments import assigned_value, stores_in, target_names
@@ -106,9 +106,7 @@ def array_given(
     if function is not None and function.__code__ in files:
         # What the user's own function does is read there.
         return None
-    held = [holder, *dict.values(attributes(holder))]
-    networks = [each for each in held if is_module(each)]
-    return call if any(map(requires_grad, parameters_in(*networks))) else None
+    return call if networks_in(holder) else None
 
 
 def call_behind(

@@ -11,10 +11,12 @@ from graphlab.observe.lineage.callee import (
     closed_over,
     counts,
     entered,
+    gives_no_graph,
     is_apart,
     is_base_forward,
     is_reentrant,
     named_in,
+    networks_in,
     run_by_checkpoint,
     runs_what_trains,
     unwrapped,
@@ -23,7 +25,7 @@ from graphlab.observe.lineage.chained import Chain, layers_of, returned
 from graphlab.observe.lineage.entries import array_given, call_behind, entry_stores, first_of_loop
 from graphlab.observe.lineage.grad_mode import guard_around
 from graphlab.observe.lineage.trail import HAS_GRAPH, Result, Trail, creates, first_of, has_graph
-from graphlab.observe.lineage.unlike import unlike, unlike_holder
+from graphlab.observe.lineage.unlike import let_go_later, unlike, unlike_holder
 from graphlab.observe.names import parameters_in
 from graphlab.observe.notes import Cut
 from graphlab.observe.tensors import is_module, is_tensor, requires_grad
@@ -239,7 +241,7 @@ class Lineage:
             if found is HAS_GRAPH:
                 found = self.guard(statement) or unlike(self, name, statement)
             if found is not None:
-                return found
+                return let_go_later(self, found, statement)
         return None
 
     def part(self, statement: ast.stmt, source: ast.expr, name: str, depth: int) -> Result:
@@ -273,6 +275,9 @@ class Lineage:
         inputs = [self.value(each, before, depth) for each in given]
         if isinstance(func, ast.Attribute) and not is_module(callee):
             inputs.insert(0, self.value(func.value, before, depth))
+        elif isinstance(func, ast.Name) and callee is None:
+            # What an object was made from, it may compute with.
+            inputs.append(self.value(func, before, depth))
         operands = first_of(inputs)
         if name.startswith("checkpoint") and is_reentrant(node, callee, self.reach):
             return self.recomputed(node, before, depth)
@@ -283,6 +288,11 @@ class Lineage:
         found = self.entered(node, callee, inputs, before, depth, at)
         if found is not None:
             return found
+        if gives_no_graph(callee):
+            holder = func.value if isinstance(func, ast.Attribute) else func
+            within = [one for each in (holder, *given) for one in networks_in(self.reach(each))]
+            self.trail.modules += within
+            return self.dropped(HAS_GRAPH if within else operands, node)
         if is_module(callee) and (parameters := parameters_in(callee)):
             self.trail.modules.append(callee)
             if any(requires_grad(p) for p in parameters):

@@ -42,6 +42,10 @@ class Trail:
         # The calls of modules whose parameters are all frozen; and cuts before such a call.
         self.frozen: list[tuple[Cut, Any]] = []
         self.cut_before: list[tuple[Cut, Any]] = []
+        # The lines of a function, by its scope, whose nodes lead to the loss, where that is known;
+        # and the cuts that it has told.
+        self.lead: dict[int, set[int]] = {}
+        self.told: list[Cut] = []
         # Whether gradients were on where the search began.
         self.grad_enabled = torch.is_grad_enabled()
         self._read = 0

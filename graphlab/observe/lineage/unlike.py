@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 from typing import Any, Protocol
 
+from graphlab.observe.lineage.callee import entered, of_library
 from graphlab.observe.lineage.trail import HAS_GRAPH, Result, Trail
 from graphlab.observe.notes import Cut
 from graphlab.observe.tensors import is_tensor, requires_grad
@@ -27,12 +28,35 @@ class Lineage(Protocol):
 
 
 def unlike(read: Lineage, name: str, statement: ast.stmt) -> Result:
-    """HAS_GRAPH, unless the present value of `name` has none and is of this statement."""
+    """HAS_GRAPH, unless the present value of `name` has none and is of this statement, or what that
+    has recorded does not lead to the loss."""
     value = read.reach(ast.parse(name, mode="eval").body)
     last = not any(s.lineno > statement.lineno for s in read.assignments(name, read.now))
     if last and is_tensor(value) and not requires_grad(value) and read.trail.grad_enabled:
         return _cut(read, statement)
-    return HAS_GRAPH
+    return _let_go(read, statement) or HAS_GRAPH
+
+
+def let_go_later(read: Lineage, found: Result, statement: ast.stmt) -> Result:
+    """`found`, unless that is a line that leads nowhere, and this one, which takes what that gave,
+    does no more."""
+    told = any(found is each for each in read.trail.told)
+    return (_let_go(read, statement) if told else None) or found
+
+
+def _let_go(read: Lineage, statement: ast.stmt) -> Cut | None:
+    """A statement that calls a library's function and made no node that leads to the loss, as one
+    that gives indices: known of a function that has returned, for the loss of the backward."""
+    lead = read.trail.lead.get(id(read.scope))
+    call = getattr(statement, "value", None)
+    if not lead or not isinstance(call, ast.Call):
+        return None
+    lines = range(statement.lineno, (statement.end_lineno or statement.lineno) + 1)
+    code = getattr(entered(read.reach(call.func))[1], "__code__", None)
+    if not of_library(code) or not lead.isdisjoint(lines):
+        return None
+    read.trail.told.append(cut := _cut(read, statement))
+    return cut
 
 
 def unlike_holder(

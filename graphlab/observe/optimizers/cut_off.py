@@ -6,13 +6,14 @@ import ast
 from types import FrameType, FunctionType
 from typing import Any
 
-from graphlab.observe.graph.walk import listed
+from graphlab.observe.graph.walk import grad_edge, listed, sequence, walk
 from graphlab.observe.lineage.callee import entered
 from graphlab.observe.lineage.cut import cut_among, lineage_of
 from graphlab.observe.lineage.loss import cut_before_loss
 from graphlab.observe.lineage.reader import Lineage
 from graphlab.observe.lineage.returned import handed_over, leaf_below
 from graphlab.observe.lineage.trail import Trail
+from graphlab.observe.marks import Mark
 from graphlab.observe.names import Names, parameters_in, parameters_of
 from graphlab.observe.notes import Cut, Log, RawBackward, RawModule, located
 from graphlab.observe.optimizers.left_out.copied import copied
@@ -23,12 +24,14 @@ from graphlab.source.effects.assignments import scope_of
 from graphlab.source.effects.stores import last_part, stores
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import static, variables
-from graphlab.source.places import parse
+from graphlab.source.places import locate, parse
 
 # For how many losses the source is read to see why they do not reach a parameter.
 READ = 6
 # At which of these the modules are asked as well.
 ASK = 2
+# How far a graph is walked for the lines that lead to its loss.
+_NODES = 4_000
 
 
 def look_for_cuts(
@@ -60,20 +63,31 @@ def look_for_cuts(
                 state.leaf_loss = located(handed.spot)
         if state.cut is None and state.read == ASK:
             names = Names(files).gather(frame)
-            state.cut = _cut_in_forward(missing, names, log, files)
+            leading = _leading(roots, log)
+            state.cut = _cut_in_forward(missing, names, leading, log, files)
             state.cut = state.cut or _made_a_parameter(missing, frame, files)
             state.cut = state.cut or copied(missing, frame, files)
             state.unused = never_called(missing, names, log, files)
 
 
-def _cut_in_forward(missing: set[int], names: Names, log: Log, files: UserFiles) -> Cut | None:
+def _leading(roots: list[Any], log: Log) -> list[Mark]:
+    """The lines that made the nodes of a loss; none where there are too many."""
+    nodes = walk(map(grad_edge, roots), _NODES)
+    if len(nodes) == _NODES:
+        return []
+    return [mark for each in nodes if (mark := log.mark_of(sequence(each))) is not None]
+
+
+def _cut_in_forward(
+    missing: set[int], names: Names, leading: list[Mark], log: Log, files: UserFiles
+) -> Cut | None:
     """Where a module's forward of the user's, or another method that a library calls (`message()`
     of a graph network), drops the graph of all that comes from some of the parameters `missing`,
     given by identity."""
     modules = names.held_modules()
     for module in modules:
         _, function = entered(module)
-        cut = _cut_in(module, function, missing, files) if function is not None else None
+        cut = _cut_in(module, function, missing, leading, files) if function is not None else None
         if cut is not None:
             return cut
     lost = {id(each) for each in modules if any(id(p) in missing for p in parameters_in(each))}
@@ -86,13 +100,15 @@ def _cut_in_forward(missing: set[int], names: Names, log: Log, files: UserFiles)
         for code in calling:
             method = static(type(module), code.co_name)
             if type(method) is FunctionType and method.__code__ is code:
-                cut = _cut_in(module, method, missing, files)
+                cut = _cut_in(module, method, missing, leading, files)
                 if cut is not None:
                     return cut
     return None
 
 
-def _cut_in(module: Any, function: FunctionType, missing: set[int], files: UserFiles) -> Cut | None:
+def _cut_in(
+    module: Any, function: FunctionType, missing: set[int], leading: list[Mark], files: UserFiles
+) -> Cut | None:
     code = function.__code__
     if code not in files:
         return None
@@ -100,6 +116,9 @@ def _cut_in(module: Any, function: FunctionType, missing: set[int], files: UserF
     this = dict.fromkeys(code.co_varnames[:1], module)
     values = {**variables(function.__globals__), **this}
     trail = Trail(thorough=True)
+    trail.lead[id(scope)] = {
+        locate(code, max(each.offset, ~each.offset)).line for each in leading if each.code is code
+    }
     lineage = Lineage(code.co_filename, scope, code.co_qualname, values, files, trail=trail)
     given = [lineage.value(each, each.lineno) for each in lineage.returns()]
     cut = cut_among(trail, missing)

@@ -32,27 +32,66 @@ def handed_to_library(frame: FrameType, files: UserFiles, frozen: list[Any]) -> 
     """The one call of an installed package's function, other than torch's, that was given a module
     with all of these parameters, frozen by now, or gave it: the user's own lines froze nothing. Of
     several, the one that was given it and gave it, as a wrapper does: what only makes a module
-    makes it free. Before these, the one whose name says that it freezes."""
+    makes it free. Before these, the one whose own body freezes, or whose name says so."""
     gave: dict[int, Cut] = {}
     given: dict[int, Cut] = {}
     says: dict[int, Cut] = {}
+    does: dict[int, Cut] = {}
     for each, node, into in _calls_before(frame, files):
         cut = _cut(each, node, call_or_source(node))
         words = [*node.args, *(word.value for word in node.keywords)]
         taken, made = (_hold(some, each, frozen) for some in (words, into))
         if taken or made or _says(node):
-            file = _file_of(in_frame(node.func, each))
+            callee = in_frame(node.func, each)
+            file = _file_of(callee)
             if not installed(file) or file.startswith(_TORCH):
                 continue
             if taken:
                 given[id(node)] = cut
+            if taken and _freezes(callee):
+                does[id(node)] = cut
             if made:
                 gave[id(node)] = cut
             if _says(node):
                 says[id(node)] = cut
     both = {key: cut for key, cut in given.items() if key in gave}
-    best = next((some for some in (says, given | gave, both) if len(some) == 1), {})
+    best = next((some for some in (does, says, given | gave, both) if len(some) == 1), {})
     return next(iter(best.values()), None)
+
+
+def froze_again(frame: FrameType, files: UserFiles, cut: Cut, frozen: list[Any]) -> Cut | None:
+    """The one later call of a library's whose own body freezes, of a module with all of these
+    parameters that was made after the freezing at `cut`: ``model = get_peft_model(model, …)``
+    stands between. That had frozen what it was made from."""
+    found: list[Cut] = []
+    for each, call, _ in _calls_before(frame, files):
+        callee = in_frame(call.func, each)
+        mine = (each.f_code.co_filename, each.f_code.co_qualname)
+        if (
+            mine == (cut.file, cut.function or "<module>")
+            and not _file_of(callee).startswith(_TORCH)
+            and installed(_file_of(callee))
+            and _freezes(callee)
+            and _hold(call.args, each, frozen)
+            and _made_between(each, cut.location().line, call)
+        ):
+            found.append(_cut(each, call, call_or_source(call)))
+    return found[0] if len(found) == 1 else None
+
+
+def _made_between(frame: FrameType, first: int, last: ast.Call) -> bool:
+    """Whether what the call `last` is given is assigned the value of another call below line
+    `first`."""
+    code = frame.f_code
+    names = {ast.unparse(each) for each in last.args}
+    return any(
+        isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Call)
+        and node.value is not last
+        and first < node.lineno < last.lineno
+        and names & {ast.unparse(each) for each in node.targets}
+        for node in nodes_of(scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name))
+    )
 
 
 def _calls_before(
@@ -80,6 +119,21 @@ def _hold(words: list[ast.expr], frame: FrameType, frozen: list[Any]) -> bool:
     values = [in_frame(each, frame) for each in words if isinstance(each, ast.Name)]
     held = {id(p) for p in parameters_in(*(each for each in values if is_module(each)))}
     return {id(each) for each in frozen} <= held
+
+
+def _freezes(callee: Any) -> bool:
+    """Whether the body of a function, or of a class's constructor, freezes something itself."""
+    function = static(callee, "__init__") if is_a(callee, type) else entered(callee)[1]
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return False
+    scope = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
+    return isinstance(scope, ast.FunctionDef) and any(
+        constant(each.value) is False
+        and each.scope.function is not None
+        and each.scope.function.lineno == scope.lineno
+        for each in freezes(code.co_filename)
+    )
 
 
 def _says(call: ast.Call) -> bool:

@@ -11,7 +11,8 @@ from graphlab.source.vocabulary import FLAT
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Refused, Trace
 
-_FLAT = {each.lower() for each in FLAT}
+# What is drawn by `bernoulli_()` is not of the weight itself.
+_FLAT = {each.lower() for each in FLAT} - {"bernoulli"}
 
 
 def computed_from_latent(trace: Trace, event: Refused) -> Help | None:

@@ -19,17 +19,19 @@ _KEEPS = re.compile(
 @dataclass(frozen=True, slots=True)
 class BegunAgain:
     """The statement at `at` in a loop over epochs, at `loop`, makes `name` anew, or clears the
-    store that has all parameters, where `name` is the call."""
+    store that has all parameters, where `name` is the call. fits: a call that makes the network
+    anew and trains it."""
 
     at: Location
     loop: Location
     name: str
     store: bool
+    fits: bool = False
 
 
-def begun_again(file: str, source: str, step: int) -> BegunAgain | None:
-    """The one such statement in the loops around line `step`; None where there is none, or where
-    the loop says that something is kept."""
+def begun_again(file: str, source: str, step: int, fits: bool = False) -> BegunAgain | None:
+    """The one such statement in the loops around line `step`, which itself makes what it trains
+    where it `fits`; None where there is none, or where the loop says that something is kept."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
@@ -41,6 +43,8 @@ def begun_again(file: str, source: str, step: int) -> BegunAgain | None:
         if "epoch" not in ast.unparse(loop.target).lower() or _KEEPS.search(text):
             continue
         found = [each for each in map(_thrown_away, loop.body) if each is not None]
+        if fits:
+            found = [each for each in map(_call, loop.body) if each and step in _lines(each[0])]
         made = [(node, name) for node, name, store in found if not store and _trained(name, loop)]
         cleared = [(node, name) for node, name, store in found if store]
         if len(cleared) == 1 or (not cleared and len(made) == 1):
@@ -52,6 +56,7 @@ def begun_again(file: str, source: str, step: int) -> BegunAgain | None:
                 place(where, file, source=source),
                 name,
                 bool(cleared),
+                fits,
             )
     return None
 
@@ -85,6 +90,16 @@ def _thrown_away(node: ast.stmt) -> tuple[ast.stmt, str, bool] | None:
     made = isinstance(node, ast.Assign) and called.rpartition(".")[2][:1].isupper()
     target = node.targets[0] if isinstance(node, ast.Assign) else None
     return (node, target.id, False) if made and isinstance(target, ast.Name) else None
+
+
+def _call(node: ast.stmt) -> tuple[ast.stmt, str, bool] | None:
+    """A statement that is but a call: what it gives is not kept."""
+    call = node.value if isinstance(node, ast.Expr) else None
+    return (node, f"{ast.unparse(call.func)}()", True) if isinstance(call, ast.Call) else None
+
+
+def _lines(node: ast.stmt) -> range:
+    return range(node.lineno, (node.end_lineno or node.lineno) + 1)
 
 
 def _trained(name: str, loop: ast.For) -> bool:
