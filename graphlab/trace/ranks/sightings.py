@@ -203,11 +203,12 @@ class OwnBuffer:
     a parameter of the same module, and its path. values: checksums by the number of a sampled step,
     0 as it was wrapped. used: a line that computes with it; grows: whether its new value is made
     of the old one; several: whether several forwards went into one backward, which a broadcast
-    before each would not let pass."""
+    before each would not let pass. Without `beside` no wrapper has
+    it, and `path` is its name."""
 
     at: Location | None
     path: str
-    beside: TensorAt
+    beside: TensorAt | None
     beside_path: str
     values: tuple[tuple[Count, str], ...]
     used: Location | None
@@ -219,7 +220,7 @@ class OwnBuffer:
 @dataclass(frozen=True, slots=True)
 class BuffersApart:
     """Buffers at `paths` of the module wrapped at `at` were the same on all ranks, and no longer
-    are: the first is written at `cause`, `by`, and computed with at `used`."""
+    are: the first is written at `cause`, `by`, and computed with at `used`; kept: by no wrapper."""
 
     at: Location | None
     name: str
@@ -228,6 +229,7 @@ class BuffersApart:
     by: str
     used: Location | None
     several: bool = False
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)

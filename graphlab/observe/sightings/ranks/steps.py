@@ -19,6 +19,7 @@ from graphlab.observe.notes import RawBackward, RawStep, RawWrite, Spot, located
 from graphlab.observe.optimizers.registry import OptimizerState
 from graphlab.observe.optimizers.vectors import shard_of
 from graphlab.observe.sightings.ranks.buffers.broadcasts import BufferBroadcasts
+from graphlab.observe.sightings.ranks.buffers.kept import KeptStatistics
 from graphlab.observe.sightings.ranks.buffers.norms import BatchNorms
 from graphlab.observe.sightings.ranks.buffers.own import OwnBuffers
 from graphlab.observe.sightings.ranks.by_hand import written_together
@@ -79,6 +80,7 @@ class RankSteps:
         self._past = PastWrappers(watched)
         self._weights = LossWeights(watched, self._wrappers)
         self._buffers = OwnBuffers(watched, self._wrappers)
+        self._kept = KeptStatistics(watched, self._wrappers)
         self._norms = BatchNorms(watched, self._wrappers)
         self._inputs = (Epochs(watched), Batches(watched, self._wrappers))
         self._modes = TrainingModes(watched, self._wrappers)
@@ -143,6 +145,7 @@ class RankSteps:
         yield from self._collectives.found()
         yield from self._weights.found()
         yield from self._buffers.found()
+        yield from self._kept.found()
         yield from self._norms.found()
         yield from self._frozen.found()
         for each in (*self._inputs, self._modes, self._labels, self._clips, self._rates):
@@ -162,6 +165,7 @@ class RankSteps:
         if found is None:
             return
         state, optimizer = found
+        self._kept.stepped(state.steps)
         factor = self._shards.factor(parameters, grads)
         if factor is not None and self._last is not None and len(self._scaled) < KEPT:
             since = self._since([self._last])

@@ -29,66 +29,6 @@ def averaged_before(trace: Trace, late: Location | None, step: Location | None) 
     return file.help(message("repairs.averages.before"), (place, place, text), (start, end, ""))
 
 
-def statistics_averaged(trace: Trace, written: Location | None) -> Help | None:
-    """Average the buffers of a module over the ranks where its method writes to them from what is
-    not the module's own, as the line `written` does."""
-    file = Rewriting.of(trace, written)
-    statement = file.statement(written.line) if file is not None and written is not None else None
-    method = file.function(statement) if file is not None and statement is not None else None
-    holder = file.parents.get(id(method)) if file is not None and method is not None else None
-    dist = imported(file.source).get("torch.distributed") if file is not None else None
-    if file is None or method is None or dist is None or not isinstance(holder, ast.ClassDef):
-        return None
-    buffers = {
-        f"self.{node.args[0].value}"
-        for node in ast.walk(holder)
-        if isinstance(node, ast.Call)
-        and file.text(node.func) == "self.register_buffer"
-        and node.args
-        and isinstance(node.args[0], ast.Constant)
-    }
-    edits: list[tuple[int, int, str]] = []
-    names: list[str] = []
-    for each in ast.walk(method):
-        name = _written(each) if isinstance(each, ast.stmt) else ""
-        if not isinstance(each, ast.stmt) or name not in buffers or not _from_outside(each):
-            continue
-        if not file.body(each):
-            return None
-        place, indent = file.whole(each)[1], " " * each.col_offset
-        text = f"{indent}{dist}.all_reduce({name})\n{indent}{name} /= {dist}.get_world_size()\n"
-        edits.append((place, place, text))
-        names.append(name)
-    if not edits:
-        return None
-    return file.help(message("repairs.averages.statistics", names=sorted({*names})), *edits)
-
-
-def _written(statement: ast.stmt) -> str:
-    """What it writes to as a whole: ``self.mean = …``, or ``self.mean.mul_(…).add_(…)``."""
-    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
-        return ast.unparse(statement.targets[0])
-    if isinstance(statement, ast.AugAssign):
-        return ast.unparse(statement.target)
-    node = statement.value if isinstance(statement, ast.Expr) else None
-    while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        if not node.func.attr.endswith("_"):
-            return ""
-        node = node.func.value
-    return ast.unparse(node) if isinstance(node, ast.Attribute) else ""
-
-
-def _from_outside(statement: ast.stmt) -> bool:
-    """Whether it reads names that are not the module's."""
-    value = getattr(statement, "value", None)
-    read = {
-        node.id
-        for node in (ast.walk(value) if isinstance(value, ast.expr) else ())
-        if isinstance(node, ast.Name)
-    }
-    return bool(read - {"self"})
-
-
 def clipped_after(
     trace: Trace, clip: Location | None, mean: Location | None, step: Location | None
 ) -> Help | None:
