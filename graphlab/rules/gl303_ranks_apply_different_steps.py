@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.rules.forks import fork
 from graphlab.rules.repair.ranks.alone import on_every_rank
+from graphlab.rules.repair.ranks.averages import norm_of_all_shards
 from graphlab.rules.repair.ranks.replicas import (
     begins_alike,
     built_at,
@@ -97,6 +98,8 @@ def _repair(trace: Trace, each: StepsApart) -> Help | None:
         assigned = _assigned(trace, each) if each.why == "rate" else None
         decided = decided_by_the_mean(trace, assigned.at) if assigned is not None else None
         return decided or same_settings(trace, trace.optimizers[each.optimizer].at)
+    if each.why == "scaled":
+        return norm_of_all_shards(trace, each.cause)
     some = each.why in ("written", "values", "rate") and each.cause is not None
     if not some or each.cause is None:
         return None
@@ -107,10 +110,13 @@ def _repair(trace: Trace, each: StepsApart) -> Help | None:
     if each.why == "values" and len(each.ranks) > 1:
         # All have written, so that no condition is what sets them apart.
         found = on_every_rank(trace, each.cause, of_rank=True)
-        return found or sent_where_written(trace, each.cause)
+        return (
+            found or sent_where_written(trace, each.cause) or decided_by_the_mean(trace, each.cause)
+        )
     repair = on_every_rank(trace, each.cause)
     if repair is None and each.why == "values" and len(each.ranks) == 1:
-        return sent_after(trace, each.cause, each.ranks[0])
+        decided = decided_by_the_mean(trace, each.cause)
+        return decided or sent_after(trace, each.cause, each.ranks[0])
     return repair
 
 

@@ -17,7 +17,7 @@ from graphlab.observe.notes import RawBackward, RawWrite, Spot, located
 from graphlab.observe.sightings.ranks.by_hand import AveragedCopies
 from graphlab.observe.sightings.ranks.exchanges import Exchanges, size_of
 from graphlab.observe.sightings.ranks.gradientless import GradientlessResults
-from graphlab.observe.sightings.ranks.places import waits
+from graphlab.observe.sightings.ranks.places import handle_lost, waits
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import (
     byte_span,
@@ -111,10 +111,12 @@ class Collectives:
         return "in-flight" if self.in_flight(spot) else ""
 
     def in_flight(self, spot: Spot) -> bool:
-        """Whether a line lets its calls run on, nothing in the program's files waits for any, and
-        no barrier has come since."""
+        """Whether a line lets its calls run on, nothing in the program's files waits for any, or
+        for all but the last, and no barrier has come since."""
         if spot not in self._unawaited or self._last.get(spot, 0) < self._barrier:
             return False
+        if handle_lost(located(spot)):
+            return True
         return not any(own and waits(name) for name, own in [*self._files.known.items()])
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:

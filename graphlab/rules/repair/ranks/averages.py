@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 
 from graphlab.language import message
@@ -186,6 +187,67 @@ def averaged_by_hand(
     )
     text = "".join(f"{indent}{each}\n" for each in lines)
     return file.help(message("repairs.averages.by_hand", name=model), (place, place, text))
+
+
+def norm_of_all_shards(trace: Trace, scaled: Location | None) -> Help | None:
+    """Let the number by which a function scales a rank's shards of the gradients come of the norm
+    of all of them: of a sum of squares, or of a norm."""
+    file = Rewriting.of(trace, scaled)
+    scaling = file.statement(scaled.line) if file is not None and scaled is not None else None
+    function = file.function(scaling) if file is not None and scaling is not None else None
+    dist = imported(file.source).get("torch.distributed") if file is not None else None
+    if file is None or scaling is None or function is None or dist is None:
+        return None
+    made: dict[str, list[ast.Assign | ast.AugAssign]] = {}
+    for each in ast.walk(function):
+        if isinstance(each, ast.Assign | ast.AugAssign) and each.lineno < scaling.lineno:
+            made.setdefault(ast.unparse(_target(each)), []).append(each)
+    name, waiting = "", [*_names(scaling)]
+    for each in waiting:
+        values = [one.value for one in made.get(each, ())]
+        if any(_NORM.search(ast.unparse(one)) for one in values) and not any(map(_ratio, values)):
+            name = each
+            break
+        waiting += [more for one in made.get(each, ()) for more in _names(one) - {*waiting}]
+    if not name:
+        return None
+    last = made[name][-1]
+    around = [each for each in file.around(last) if isinstance(each, _LOOPS)]
+    outer = next((each for each in reversed(around) if function in file.around(each)), last)
+    if not isinstance(outer, ast.stmt) or not file.body(outer) or scaling in ast.walk(outer):
+        return None
+    place, indent = file.whole(outer)[1], " " * outer.col_offset
+    lines = [f"{dist}.all_reduce({name})"]
+    if isinstance(last, ast.Assign) and _is_root(last.value):
+        lines = [f"{name} = {name} ** 2", *lines, f"{name} = {name} ** 0.5"]
+    text = "".join(f"{indent}{each}\n" for each in lines)
+    return file.help(message("repairs.averages.shards", name=name), (place, place, text))
+
+
+# A sum of squares, or its root.
+_NORM = re.compile(r"\.pow\(2(\.0)?\)|\*\* 2\b|\.square\(|norm\(|\*\* 0\.5|sqrt\(")
+
+
+def _ratio(value: ast.expr) -> bool:
+    """Whether it is the number to scale by already."""
+    return any(
+        isinstance(each, ast.BinOp) and isinstance(each.op, ast.Div) for each in ast.walk(value)
+    )
+
+
+def _is_root(value: ast.expr) -> bool:
+    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Pow):
+        return ast.unparse(value.right) in ("0.5", "1 / 2", "1.0 / 2")
+    name = ast.unparse(value.func).rpartition(".")[2] if isinstance(value, ast.Call) else ""
+    return name in ("sqrt", "norm", "vector_norm", "get_total_norm")
+
+
+def _target(statement: ast.Assign | ast.AugAssign) -> ast.expr:
+    return statement.target if isinstance(statement, ast.AugAssign) else statement.targets[0]
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
 
 
 def _stepped(file: Rewriting, statement: ast.Expr) -> str:

@@ -1,0 +1,91 @@
+"""Repairs of ranks that go by numbers of their own: a norm of shards, a loss that decides, a call
+that was not waited for."""
+
+from __future__ import annotations
+
+import pytest
+
+from graphlab.rules.repair.ranks.averages import norm_of_all_shards
+from graphlab.rules.repair.ranks.options import waited_for
+from graphlab.rules.repair.ranks.together import decided_by_the_mean
+from graphlab.trace.finding import Help
+from tests.rules.build import Script
+
+CLIP = """\
+import torch
+import torch.distributed as dist
+
+
+def clip(model, most):
+    {norm}
+    scale = most / (total{root} + 1e-6)
+    if scale < 1:
+        for p in model.parameters():
+            p.grad.to_local().mul_(scale)
+"""
+SUMMED = """total = torch.zeros(())
+    for p in model.parameters():
+        total += p.grad.to_local().pow(2).sum()"""
+ROOTED = "total = torch.norm(torch.stack([p.grad.to_local().norm() for p in model.parameters()]))"
+
+
+def added(help: Help | None) -> list[str]:
+    assert help is not None and help.before is not None and help.after is not None
+    before = help.before.splitlines()
+    return [line.strip() for line in help.after.splitlines() if line not in before]
+
+
+@pytest.mark.parametrize(
+    ("norm", "root", "lines"),
+    [
+        (SUMMED, ".sqrt()", ["dist.all_reduce(total)"]),
+        (ROOTED, "", ["total = total ** 2", "dist.all_reduce(total)", "total = total ** 0.5"]),
+    ],
+)
+def test_a_norm_is_that_of_all_shards(norm: str, root: str, lines: list[str]) -> None:
+    script = Script(CLIP.format(norm=norm, root=root))
+    found = norm_of_all_shards(script.trace(), script.at("p.grad.to_local().mul_(scale)"))
+    assert added(found) == lines
+
+
+def test_a_scale_without_a_norm_is_left() -> None:
+    script = Script(CLIP.format(norm="total = most", root=""))
+    at = script.at("p.grad.to_local().mul_(scale)")
+    assert norm_of_all_shards(script.trace(), at) is None
+
+
+@pytest.mark.parametrize(
+    ("test", "mean"),
+    [
+        ("loss < best", "loss = on_all_ranks.item() / dist.get_world_size()"),
+        ("loss.item() < best", "loss = on_all_ranks / dist.get_world_size()"),
+    ],
+)
+def test_all_restore_by_one_number(test: str, mean: str) -> None:
+    script = Script(f"""\
+import torch
+import torch.distributed as dist
+
+best = 9.0
+for x in batches:
+    loss = evaluate(x)
+    report(x)
+    log(x)
+    if {test}:
+        best, kept = loss, state(model)
+    model.load_state_dict(kept)
+""")
+    found = decided_by_the_mean(script.trace(), script.at("model.load_state_dict(kept)"))
+    assert added(found) == [
+        "on_all_ranks = torch.tensor(float(loss))", "dist.all_reduce(on_all_ranks)", mean,
+    ]  # fmt: skip
+
+
+def test_each_call_that_has_a_name_is_waited_for() -> None:
+    script = Script("""\
+for p in parameters:
+    work = dist.all_reduce(p.grad, async_op=True)
+work.wait()
+""")
+    found = waited_for(script.trace(), script.at("work = dist.all_reduce(p.grad, async_op=True)"))
+    assert added(found) == ["work.wait()"]
