@@ -24,11 +24,12 @@ BROADCAST = "observed.by.broadcast"
 # to do it, it lost the wrapper's hooks by getting other data, the wrapper averages among some ranks
 # alone, only others of the optimizer are sharded, or wrapped ("beside"), nothing waits for the
 # average, it comes after the step, or goes to one rank alone, each rank has the parameters in an
-# "order" of its own, or there is no average of any.
+# "order" of its own, or sums what it summed before "again", or
+# there is no average of any.
 Unsynced = Literal[
     "around", "used-up", "no-sync", "unknown", "grad", "twice", "hook", "moved", "by-hand",
     "copied", "group", "unsharded", "beside", "in-flight", "late", "reduced",
-    "order", "never", "",
+    "order", "again", "never", "",
 ]  # fmt: skip
 
 

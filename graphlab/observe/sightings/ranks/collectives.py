@@ -72,6 +72,8 @@ class Collectives:
         # The lines that went on before the call was done, and the number of the last barrier.
         self._barrier = 0
         self._unawaited: set[Spot] = set()
+        # Those that add up over all ranks.
+        self.summing: set[Spot] = set()
         for name in {*IN_PLACE, *INTO, *RECEIVING, *OTHERS, *PAIRWISE}:
             function = getattr(torch.distributed, name, None)
             if function is not None:
@@ -156,6 +158,9 @@ class Collectives:
                 self._last[caller.f_code, caller.f_lasti] = self.calls
                 if "barrier" in name:
                     self._barrier = self.calls
+                whole = group is None and size_of(None) != 1
+                if whole and frame.f_locals.get("op") == torch.distributed.ReduceOp.SUM:
+                    self.summing.add((caller.f_code, caller.f_lasti))
                 if frame.f_locals.get("async_op") is True:
                     self._unawaited.add((caller.f_code, caller.f_lasti))
                 self._versions[id(frame)] = [*map(version_of, targets)]

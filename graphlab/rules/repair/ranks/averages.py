@@ -50,6 +50,33 @@ def clipped_after(
     return file.help(message("repairs.averages.clip_after"), *file.moved(clipping, last))
 
 
+def summed_once(trace: Trace, mean: Location | None, step: Location | None) -> Help | None:
+    """Sum the gradients, at `mean`, when the micro-batches are done: behind their loop, which the
+    step follows, or under the condition of the step."""
+    file = Rewriting.of(trace, mean)
+    pair = in_one_body(file, mean, step) if file is not None else None
+    if file is None or pair is None:
+        return None
+    summing, stepping = pair
+    moved = next((e for e in _within(summing) if mean and leads_to(file, e, mean)), None)
+    loop = summing
+    if isinstance(stepping, ast.If) and isinstance(summing, ast.Expr | ast.For):
+        # ``if (i + 1) % 4 == 0: optimizer.step()``, in the loop itself.
+        start, end = file.whole(summing)
+        first = stepping.body[0]
+        text = file.indented(summing, summing, first.col_offset - summing.col_offset)
+        place = file.whole(first)[0]
+        return file.help(message("repairs.averages.once"), (place, place, text), (start, end, ""))
+    if not isinstance(loop, ast.For) or moved is None or not file.body(moved):
+        return None
+    told = message("repairs.averages.once")
+    return file.help(told, *file.moved(moved, loop)) if moved in loop.body[1:] else None
+
+
+def _within(statement: ast.stmt) -> list[ast.stmt]:
+    return statement.body if isinstance(statement, ast.For) else []
+
+
 def written_back(trace: Trace, mean: Location | None) -> Help | None:
     """Copy the average of a copy of a gradient, or of all in a row, back to where it is from."""
     file = Rewriting.of(trace, mean)
