@@ -40,7 +40,7 @@ _KNOWN = {"around", "used-up", "no-sync", "unknown", "twice", "by-hand", "copied
 _KNOWN |= {"hook", "moved", "group", "unsharded", "in-flight", "late", "reduced", "beside"}
 _KNOWN |= {"order", "again"}
 # Where an average before the step would be one of other ranks, or of what is not there yet.
-_OTHERWISE = ("group", "unsharded", "in-flight", "order", "again")
+_OTHERWISE = ("group", "in-flight", "order", "again")
 
 
 def check(trace: Trace) -> Iterator[Finding]:
