@@ -5,11 +5,15 @@ from __future__ import annotations
 
 import pytest
 
+from graphlab.rules.registry import find
 from graphlab.rules.repair.ranks.averages import norm_of_all_shards
 from graphlab.rules.repair.ranks.options import waited_for
+from graphlab.rules.repair.ranks.replicas import sent_where_written
 from graphlab.rules.repair.ranks.together import decided_by_the_mean
+from graphlab.rules.repair.wrapped import through_the_wrapper
 from graphlab.trace.finding import Help
-from tests.rules.build import Script
+from graphlab.trace.ranks.sightings import StepsApart
+from tests.rules.build import Script, optimizer, parameter
 
 CLIP = """\
 import torch
@@ -89,3 +93,63 @@ work.wait()
 """)
     found = waited_for(script.trace(), script.at("work = dist.all_reduce(p.grad, async_op=True)"))
     assert added(found) == ["work.wait()"]
+
+
+def test_items_that_each_rank_writes_are_sent_behind_the_condition() -> None:
+    script = Script("""\
+import torch.distributed as dist
+
+for z in batches:
+    dead = idle > 2
+    if dead.any():
+        codes[dead] = z[:2]
+""")
+    found = sent_where_written(script.trace(), script.at("codes[dead] = z[:2]"))
+    assert added(found) == ["dist.broadcast(codes.data, 0)"]
+
+
+def test_a_scheduler_goes_by_what_all_ranks_were_given() -> None:
+    script = Script(
+        """\
+import torch
+import torch.distributed as dist
+
+optimizer = SGD(model.parameters())
+for epoch in range(9):
+    dist.reduce(total, dst=0)
+    optimizer.step()
+    scheduler.step(total)
+""",
+        tensors=(parameter("model.weight"),),
+        optimizers=(optimizer(owns=(0,)),),
+    )
+    at = script.at("scheduler.step(total)")
+    apart = StepsApart(
+        script.at("optimizer.step()"),
+        0,
+        1,
+        (0,),
+        "rate",
+        at,
+        "scheduler.step()",
+        (0, 1),
+        ("rank 0: 0.1", "rank 1: 0.2"),
+    )
+    (finding,) = find(script.trace(sightings=(apart,)))
+    assert finding.code == "GL303"
+    assert finding.help[0].after == "    dist.all_reduce(total)\n"
+
+
+@pytest.mark.parametrize(
+    "made",
+    ["model = DDP(net)", "model, opt = fabric.setup(net, opt)", "net = accel.unwrap_model(model)"],
+)
+def test_the_wrapper_is_called_by_its_name(made: str) -> None:
+    script = Script(f"{made}\nloss = net(x).sum()\n")
+    found = through_the_wrapper(script.trace(), script.at("loss = net(x).sum()"))
+    assert added(found) == ["loss = model(x).sum()"]
+
+
+def test_a_module_without_a_wrapper_is_left() -> None:
+    script = Script("model = build(net)\nloss = net(x).sum()\n")
+    assert through_the_wrapper(script.trace(), script.at("loss = net(x).sum()")) is None
