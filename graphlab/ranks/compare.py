@@ -18,6 +18,7 @@ from graphlab.ranks.differences.inputs import (
 )
 from graphlab.ranks.differences.models import modules_differ
 from graphlab.ranks.differences.orders import aligned, averaged_with_others
+from graphlab.ranks.differences.personal import personal
 from graphlab.ranks.differences.updates import (
     clipped_apart,
     only_scheduler,
@@ -44,6 +45,8 @@ from graphlab.trace.ranks.updates import Apart
 Steps = dict[int, RankStep]
 # With these reasons, parameters that differ before may well be each rank's own.
 _BY_HAND = ("by-hand", "copied", "never", "group", "unsharded", "beside")
+# With these, others of the same optimizer are averaged.
+_BESIDE = ("by-hand", "unsharded", "beside")
 
 # Under this, a rank that is done answers for the others.
 _JOIN = re.compile(r"\bwith\b[^\n]*\b[jJ]oin\(")
@@ -203,6 +206,8 @@ def _differences(
     if exchanged_by_hand(joint):
         # Experts of each rank's own are whole beside sharded parameters.
         applied = [at for at in applied if _source(rows, at).why != "unsharded"]
+    own = personal(joint, rows[0], [at for at in applied if _source(rows, at).why in _BESIDE])
+    applied = [at for at in applied if at not in own]
     # Where nobody waited for the average, it is luck whether it was there.
     every = range(len(rows[0].tensors))
     applied = [at for at in every if _source(rows, at).why == "in-flight"] or applied

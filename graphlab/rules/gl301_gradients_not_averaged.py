@@ -9,6 +9,7 @@ from graphlab.rules.repair.ranks.averages import (
     averaged_before,
     averaged_by_hand,
     of_every_parameter,
+    summed_once,
     written_back,
 )
 from graphlab.rules.repair.ranks.evened import in_order_of_names
@@ -37,9 +38,9 @@ from graphlab.trace.ranks.sightings import DDP, FULLY_SHARD, NotAveraged, Wrappe
 # Why the gradients were not averaged, where that is known.
 _KNOWN = {"around", "used-up", "no-sync", "unknown", "twice", "by-hand", "copied", "never", "grad"}
 _KNOWN |= {"hook", "moved", "group", "unsharded", "in-flight", "late", "reduced", "beside"}
-_KNOWN |= {"order"}
+_KNOWN |= {"order", "again"}
 # Where an average before the step would be one of other ranks, or of what is not there yet.
-_OTHERWISE = ("group", "unsharded", "in-flight", "order")
+_OTHERWISE = ("group", "in-flight", "order", "again")
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -54,12 +55,13 @@ def check(trace: Trace) -> Iterator[Finding]:
         yield Finding(
             *RULE.label,
             summary=message(
-                "ranks.gl301.summary",
+                "ranks.gl301.again" if why == "again" else "ranks.gl301.summary",
                 tensor=parameter_word(trace, each.tensors[0]),
                 more=message("ranks.gl301.more", count=others) if others else "",
                 call=source.call or message("ranks.gl301.the_backward"),
                 line=in_line(source.at),
-                why=message(f"ranks.gl301.why.{why}", **words),
+                why=message(f"ranks.gl301.why.{why}", **words) if why != "again" else "",
+                by=source.cause_by,
                 name=name,
             ),
             iteration=each.iteration,
@@ -112,6 +114,8 @@ def _repair(trace: Trace, each: NotAveraged) -> Help | None:
         return wrapped_again(trace, _wrapper(trace, each), source.cause)
     if source.why == "copied":
         return gradients_themselves(trace) or written_back(trace, source.cause)
+    if source.why == "again":
+        return summed_once(trace, source.cause, each.at)
     if source.why == "late":
         return averaged_before(trace, source.cause, each.at)
     if source.why == "by-hand" and (owner := trace.tensors[each.tensors[0]].owner):

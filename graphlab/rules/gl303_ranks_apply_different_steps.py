@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.rules.forks import fork
 from graphlab.rules.repair.ranks.alone import on_every_rank
+from graphlab.rules.repair.ranks.averages import norm_of_all_shards
+from graphlab.rules.repair.ranks.options import given_to_all
 from graphlab.rules.repair.ranks.replicas import (
     begins_alike,
     built_at,
@@ -21,6 +24,8 @@ from graphlab.rules.repair.ranks.together import averaged_first, decided_by_the_
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.words import parameter_word
+from graphlab.source.places import line_place
+from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Trace
 from graphlab.trace.ranks.joint import ranks_in_words
@@ -97,21 +102,47 @@ def _repair(trace: Trace, each: StepsApart) -> Help | None:
         assigned = _assigned(trace, each) if each.why == "rate" else None
         decided = decided_by_the_mean(trace, assigned.at) if assigned is not None else None
         return decided or same_settings(trace, trace.optimizers[each.optimizer].at)
+    if each.why == "scaled":
+        return norm_of_all_shards(trace, each.cause)
     some = each.why in ("written", "values", "rate") and each.cause is not None
     if not some or each.cause is None:
         return None
     if each.why == "rate" and len(each.ranks) > 1:
         # All have stepped it, by numbers of their own.
-        found = on_every_rank(trace, each.cause, of_rank=True)
+        found = on_every_rank(trace, each.cause, of_rank=True) or _reduced_for_all(trace, each)
         return found or averaged_first(trace, each.cause) or on_every_rank(trace, each.cause)
     if each.why == "values" and len(each.ranks) > 1:
         # All have written, so that no condition is what sets them apart.
         found = on_every_rank(trace, each.cause, of_rank=True)
-        return found or sent_where_written(trace, each.cause)
+        return (
+            found or sent_where_written(trace, each.cause) or decided_by_the_mean(trace, each.cause)
+        )
     repair = on_every_rank(trace, each.cause)
     if repair is None and each.why == "values" and len(each.ranks) == 1:
-        return sent_after(trace, each.cause, each.ranks[0])
+        decided = decided_by_the_mean(trace, each.cause)
+        return decided or sent_after(trace, each.cause, each.ranks[0])
     return repair
+
+
+def _reduced_for_all(trace: Trace, each: StepsApart) -> Help | None:
+    """Where the scheduler goes by what a ``dist.reduce()`` gave to one rank alone."""
+    file = Rewriting.of(trace, each.cause)
+    stepping = file.statement(each.cause.line) if file is not None and each.cause else None
+    if file is None or stepping is None:
+        return None
+    read = {node.id for node in ast.walk(stepping) if isinstance(node, ast.Name)}
+    calls = [
+        node
+        for node in ast.walk(file.tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "reduce"
+        and node.args
+        and file.text(node.args[0]) in read
+    ]
+    if len(calls) != 1:
+        return None
+    return given_to_all(trace, line_place(file.file, calls[0].lineno, source=file.source))
 
 
 RULE = Rule("GL303", "ranks-apply-different-steps", "warning", check)

@@ -1,11 +1,11 @@
-"""Each rank writes to a buffer of a wrapped module from its own data, and nothing averages that."""
+"""Each rank writes to a buffer or a running statistic from its own data; nothing averages it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from graphlab.language import message
-from graphlab.rules.repair.ranks.averages import statistics_averaged
+from graphlab.rules.repair.ranks.statistics import over_all_ranks
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place, Versions
 from graphlab.trace.model import TensorInfo, Trace
@@ -17,16 +17,17 @@ def check(trace: Trace) -> Iterator[Finding]:
         if not isinstance(each, BuffersApart):
             continue
         more = message("ranks.gl309.more", count=each.more) if each.more else ""
+        told = "ranks.gl309.kept" if each.kept else "ranks.gl309.summary"
         yield Finding(
             RULE.code,
             RULE.name,
             # To leave the broadcast off is the way out of what GL001 and GL105 tell of there.
             "info" if each.several else RULE.severity,
-            summary=message("ranks.gl309.summary", name=each.name, more=more, by=each.by),
+            summary=message(told, name=each.name, more=more, by=each.by),
             tensor=Versions(TensorInfo(each.name, "activation", (), ""), None, None),
             cause=Place(each.cause, each.by),
             failed=Place(each.used, message("ranks.gl309.used")),
-            help=(statistics_averaged(trace, each.cause) or Help(message("ranks.gl309.help")),),
+            help=(*over_all_ranks(trace, each.cause),) or (Help(message("ranks.gl309.help")),),
         )
 
 

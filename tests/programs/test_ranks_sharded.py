@@ -62,3 +62,27 @@ def test_methods_that_go_past_the_forward(tmp_path: Path) -> None:
     (finding,) = grave(document)
     assert (finding["code"], finding["cause"]["code"]) == ("GL307", "z = model.encode(x)")
     repaired(HEAD + METHODS, finding, tmp_path)
+
+
+HEAD_BESIDE = """\
+body, head = nn.Linear(6, 4), nn.Linear(4, 1)
+fully_shard(body)
+parameters = [*body.parameters(), *head.parameters()]
+optimizer = torch.optim.SGD(parameters, 0.1, foreach=False)
+torch.manual_seed(100 + rank)
+for step in range(4):
+    x = torch.randn(8, 6)
+    loss = (head(body(x)) - x.sum(1, keepdim=True)).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    for p in head.parameters():
+        dist.all_reduce(p.grad)
+        p.grad /= 2
+    optimizer.step()
+dist.destroy_process_group()
+"""
+
+
+def test_what_is_gathered_beside_a_head_that_is_whole(tmp_path: Path) -> None:
+    code, document, _ = report(HEAD + HEAD_BESIDE, tmp_path, *LAUNCH)
+    assert (code, grave(document)) == (0, [])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from graphlab.rules.forks import diversion
 from graphlab.rules.registry import find
 from graphlab.rules.repair.ranks.alone import alone_afterwards, on_every_rank
-from graphlab.rules.repair.ranks.averages import statistics_averaged
 from graphlab.rules.repair.ranks.replicas import sent_where_written
 from graphlab.rules.repair.ranks.samplers import same_settings
+from graphlab.rules.repair.ranks.statistics import over_all_ranks
 from graphlab.rules.repair.ranks.together import (
     averaged_first,
     decided_by_the_mean,
@@ -164,12 +164,57 @@ class Codebook(nn.Module):
         self.codes.copy_(self.sums / self.size)
         self.seen = z
 """)
-    found = statistics_averaged(
-        script.trace(), script.at("self.codes.copy_(self.sums / self.size)")
-    )
+    (found,) = over_all_ranks(script.trace(), script.at("self.codes.copy_(self.sums / self.size)"))
     assert lines(found)[:2] == [
         "        dist.all_reduce(self.size)",
         "        self.size /= dist.get_world_size()",
+    ]
+
+
+MOMENTS_LINE = "self.mean = self.mean + (x.mean(0) - self.mean) * len(x) / (self.count + len(x))"
+ROWS_LINE = "self.rows[label] = 0.9 * self.rows[label] + 0.1 * x[y == label].mean(0)"
+MOMENTS = Script("""\
+import torch
+import torch.distributed as dist
+
+
+class RunningMean:
+    def __init__(self):
+        self.mean = torch.zeros(8)
+        self.count = 0
+
+    def update(self, x):
+        self.mean = self.mean + (x.mean(0) - self.mean) * len(x) / (self.count + len(x))
+        self.count = self.count + len(x)
+
+
+class Prototypes:
+    def __init__(self):
+        self.rows = torch.zeros(4, 8)
+
+    def update(self, x, y):
+        for label in y.unique():
+            self.rows[label] = 0.9 * self.rows[label] + 0.1 * x[y == label].mean(0)
+""")
+
+
+def test_statistics_are_taken_over_the_whole_batch() -> None:
+    whole, mean = over_all_ranks(MOMENTS.trace(), MOMENTS.at(MOMENTS_LINE))
+    assert lines(whole)[:4] == [
+        "        x = x.detach().contiguous()",
+        "        parts = [torch.empty_like(x) for _ in range(dist.get_world_size())]",
+        "        dist.all_gather(parts, x)",
+        "        x = torch.cat(parts)",
+    ]
+    assert "        dist.all_reduce(self.mean)" in lines(mean)
+    assert not any("count)" in each and "all_reduce" in each for each in lines(mean))
+
+
+def test_statistics_of_each_class_are_averaged_behind_the_loop() -> None:
+    (found,) = over_all_ranks(MOMENTS.trace(), MOMENTS.at(ROWS_LINE))
+    assert lines(found)[-2:] == [
+        "        dist.all_reduce(self.rows)",
+        "        self.rows /= dist.get_world_size()",
     ]
 
 

@@ -92,6 +92,16 @@ def test_a_wrapper_that_cannot_broadcast_before_each_forward() -> None:
     assert (finding.code, finding.severity) == ("GL309", "info")
 
 
+def test_a_statistic_that_no_wrapper_has() -> None:
+    fields: dict[str, Any] = {"used": BACKWARD, "writes": (DATA,)}
+    mean = [replace(buffer("rms.mean", "a", each, **fields), beside=None) for each in "xy"]
+    (finding,) = told((mean[0],), (mean[1],))
+    assert finding.tensor is not None and finding.tensor.tensor.name == "rms.mean"
+    assert (finding.code, finding.severity) == ("GL309", "warning")
+    assert "DistributedDataParallel" not in finding.summary
+    assert told((mean[0],), (mean[0],)) == []
+
+
 def test_the_write_that_is_not_of_what_all_ranks_have() -> None:
     code = [buffer("code", "a", each, used=BACKWARD, writes=(FROM_MEAN, DATA)) for each in "xy"]
     mean = buffer("mean", "a", "b")

@@ -12,7 +12,7 @@ from graphlab.observe.graph.walk import leaf_of, listed
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, RawBackward, RawStep, RawWrite, Spot, located
 from graphlab.observe.optimizers.gradients.passing import PassingParameters
-from graphlab.observe.optimizers.left_out.held import name_what_libraries_hold
+from graphlab.observe.optimizers.left_out.held import gathered, name_what_libraries_hold
 from graphlab.observe.optimizers.left_out.late import Since
 from graphlab.observe.optimizers.loose import LooseLeaves, making, registered
 from graphlab.observe.optimizers.registry import OptimizerRegistry
@@ -127,6 +127,8 @@ class ReachedParameters:
             named = names.tensors.get(id(leaf))
             if id(leaf) not in of_modules or named is None:
                 free.append(leaf)
+            elif gathered(named.name, names):
+                continue
             elif named.kind == "parameter" and "." in named.name:
                 bearers = self._bearers.setdefault(named.name, [])
                 bearers.append(id(leaf))

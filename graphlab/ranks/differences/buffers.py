@@ -15,7 +15,8 @@ def buffers_apart(joint: Joint) -> Iterator[BuffersApart]:
     for rank, trace in joint.traces.items():
         for each in trace.sightings:
             if isinstance(each, OwnBuffer):
-                seen[_name(each, trace.tensors[each.beside].name or "")].setdefault(rank, each)
+                beside = trace.tensors[each.beside].name if each.beside is not None else ""
+                seen[_name(each, beside or "")].setdefault(rank, each)
     modules: dict[str, dict[str, list[OwnBuffer]]] = defaultdict(dict)
     for name, ranks in seen.items():
         if len(ranks) == len(joint.traces):
@@ -29,13 +30,16 @@ def buffers_apart(joint: Joint) -> Iterator[BuffersApart]:
             if each.used is None or write is None or not (each.grows or growing & {*write.reads}):
                 continue
             yield BuffersApart(
-                each.at, name, len(apart) - 1, write.at, write.by, each.used, each.several
-            )
+                each.at, name, len(apart) - 1, write.at, write.by, each.used, each.several,
+                each.beside is None,
+            )  # fmt: skip
             break
 
 
 def _name(buffer: OwnBuffer, beside: str) -> str:
     """As the program would call it, as it calls a parameter of the same module."""
+    if buffer.beside is None:
+        return buffer.path
     before = beside.removesuffix(buffer.beside_path)
     return f"{before if before != beside else ''}{buffer.path}"
 

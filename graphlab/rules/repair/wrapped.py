@@ -170,9 +170,17 @@ def through_the_wrapper(trace: Trace, at: Location) -> Help | None:
         [each for each in ast.walk(here.statement) if isinstance(each, ast.Call)] if here else []
     )
     holders = [(each.func, holder) for each in calls if (holder := _inner(each.func)) is not None]
-    if here is None or len(holders) != 1:
+    if here is None:
         return None
-    old, new = (here.text(each) for each in holders[0])
+    named = [(here.text(old), here.text(new)) for old, new in holders]
+    if not named:
+        # What was wrapped, or what an unwrapping gave, by a name of its own.
+        outer = wrapped_as(trace.sources.get(at.file, ""))
+        called = {here.text(each.func) for each in calls}
+        named = [(name, outer[name]) for name in sorted(called & {*outer})]
+    if len(named) != 1:
+        return None
+    old, new = named[0]
     text = here.text(here.statement)
     if text.count(f"{old}(") != 1:
         return None
@@ -180,6 +188,34 @@ def through_the_wrapper(trace: Trace, at: Location) -> Help | None:
         message("repairs.wrapped.call_it", name=new),
         text.replace(f"{old}(", f"{new}("),
     )
+
+
+# What gives a module with a wrapper around it, in the place of each module that it was given, and
+# what takes the wrapper off.
+_WRAPS = ("DistributedDataParallel", "DDP", "prepare", "prepare_model", "setup", "setup_module")
+_UNWRAPS = ("unwrap_model", "extract_model_from_parallel")
+
+
+def wrapped_as(source: str) -> dict[str, str]:
+    """What the wrapper is called of a module that has a name of its own, by that name."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return {}
+    found: dict[str, set[str]] = {}
+    for each in ast.walk(tree):
+        if not isinstance(each, ast.Assign) or not isinstance(each.value, ast.Call):
+            continue
+        targets = each.targets[0].elts if isinstance(each.targets[0], ast.Tuple) else each.targets
+        name = ast.unparse(each.value.func).rpartition(".")[2]
+        given = each.value.args
+        if name in _UNWRAPS:
+            targets, given = given[:1], each.targets[:1]
+        if name in (*_WRAPS, *_UNWRAPS) and len(targets) <= len(given):
+            for inner, outer in zip(given, targets, strict=False):
+                if isinstance(inner, ast.Name) and isinstance(outer, ast.Name):
+                    found.setdefault(inner.id, set()).add(outer.id)
+    return {old: new for old, (new, *more) in found.items() if not more and new != old}
 
 
 def _inner(function: ast.expr) -> ast.expr | None:

@@ -24,11 +24,12 @@ BROADCAST = "observed.by.broadcast"
 # to do it, it lost the wrapper's hooks by getting other data, the wrapper averages among some ranks
 # alone, only others of the optimizer are sharded, or wrapped ("beside"), nothing waits for the
 # average, it comes after the step, or goes to one rank alone, each rank has the parameters in an
-# "order" of its own, or there is no average of any.
+# "order" of its own, or sums what it summed before "again", or
+# there is no average of any.
 Unsynced = Literal[
     "around", "used-up", "no-sync", "unknown", "grad", "twice", "hook", "moved", "by-hand",
     "copied", "group", "unsharded", "beside", "in-flight", "late", "reduced",
-    "order", "never", "",
+    "order", "again", "never", "",
 ]  # fmt: skip
 
 
@@ -203,11 +204,12 @@ class OwnBuffer:
     a parameter of the same module, and its path. values: checksums by the number of a sampled step,
     0 as it was wrapped. used: a line that computes with it; grows: whether its new value is made
     of the old one; several: whether several forwards went into one backward, which a broadcast
-    before each would not let pass."""
+    before each would not let pass. Without `beside` no wrapper has
+    it, and `path` is its name."""
 
     at: Location | None
     path: str
-    beside: TensorAt
+    beside: TensorAt | None
     beside_path: str
     values: tuple[tuple[Count, str], ...]
     used: Location | None
@@ -219,7 +221,7 @@ class OwnBuffer:
 @dataclass(frozen=True, slots=True)
 class BuffersApart:
     """Buffers at `paths` of the module wrapped at `at` were the same on all ranks, and no longer
-    are: the first is written at `cause`, `by`, and computed with at `used`."""
+    are: the first is written at `cause`, `by`, and computed with at `used`; kept: by no wrapper."""
 
     at: Location | None
     name: str
@@ -228,6 +230,7 @@ class BuffersApart:
     by: str
     used: Location | None
     several: bool = False
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)

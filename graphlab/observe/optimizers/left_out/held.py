@@ -6,6 +6,8 @@ from __future__ import annotations
 from types import FrameType
 from typing import Any
 
+import torch
+
 from graphlab.observe.names import Names
 from graphlab.observe.tensors import is_module
 from graphlab.source.files import UserFiles
@@ -41,3 +43,16 @@ def _held(space: dict[str, Any]) -> list[Any]:
     own = space.get("self")
     inner = [*attributes(own).values()] if own is not None and not is_module(own) else []
     return [*space.values(), *inner[:ITEMS]]
+
+
+def gathered(name: str, names: Names) -> bool:
+    """Whether a parameter is what fully_shard has gathered for a module that it was called on, and
+    whose shards an optimizer holds: the class of the module is made anew then."""
+    if not torch.distributed.is_available() or not torch.distributed.is_initialized():
+        return False
+    types, holder = names.module_types(), name
+    while "." in holder:
+        holder = holder.rpartition(".")[0]
+        if types.get(holder, "").startswith("FSDP"):
+            return True
+    return False

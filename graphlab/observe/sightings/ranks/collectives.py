@@ -17,7 +17,7 @@ from graphlab.observe.notes import RawBackward, RawWrite, Spot, located
 from graphlab.observe.sightings.ranks.by_hand import AveragedCopies
 from graphlab.observe.sightings.ranks.exchanges import Exchanges, size_of
 from graphlab.observe.sightings.ranks.gradientless import GradientlessResults
-from graphlab.observe.sightings.ranks.places import waits
+from graphlab.observe.sightings.ranks.places import handle_lost, waits
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import (
     byte_span,
@@ -72,6 +72,8 @@ class Collectives:
         # The lines that went on before the call was done, and the number of the last barrier.
         self._barrier = 0
         self._unawaited: set[Spot] = set()
+        # Those that add up over all ranks.
+        self.summing: set[Spot] = set()
         for name in {*IN_PLACE, *INTO, *RECEIVING, *OTHERS, *PAIRWISE}:
             function = getattr(torch.distributed, name, None)
             if function is not None:
@@ -111,10 +113,12 @@ class Collectives:
         return "in-flight" if self.in_flight(spot) else ""
 
     def in_flight(self, spot: Spot) -> bool:
-        """Whether a line lets its calls run on, nothing in the program's files waits for any, and
-        no barrier has come since."""
+        """Whether a line lets its calls run on, nothing in the program's files waits for any, or
+        for all but the last, and no barrier has come since."""
         if spot not in self._unawaited or self._last.get(spot, 0) < self._barrier:
             return False
+        if handle_lost(located(spot)):
+            return True
         return not any(own and waits(name) for name, own in [*self._files.known.items()])
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
@@ -154,6 +158,9 @@ class Collectives:
                 self._last[caller.f_code, caller.f_lasti] = self.calls
                 if "barrier" in name:
                     self._barrier = self.calls
+                whole = group is None and size_of(None) != 1
+                if whole and frame.f_locals.get("op") == torch.distributed.ReduceOp.SUM:
+                    self.summing.add((caller.f_code, caller.f_lasti))
                 if frame.f_locals.get("async_op") is True:
                     self._unawaited.add((caller.f_code, caller.f_lasti))
                 self._versions[id(frame)] = [*map(version_of, targets)]

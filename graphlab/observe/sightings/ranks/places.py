@@ -189,6 +189,23 @@ def _names_no_sync(node: ast.AST) -> bool:
 _WAITS = {"wait", "wait_all", "get_future", "synchronize"}
 
 
+def handle_lost(at: Location | None) -> bool:
+    """Whether a loop gives what the call at a line returns to one name in each turn, and reads that
+    name only when it is over: then it waits for the last call alone."""
+    tree = parse(at.file) if at is not None else None
+    if at is None or tree is None:
+        return False
+    for loop in ast.walk(tree):
+        if not isinstance(loop, ast.For | ast.While):
+            continue
+        for each in loop.body:
+            name = each.targets[0] if isinstance(each, ast.Assign) else None
+            if isinstance(name, ast.Name) and each.lineno <= at.line <= (each.end_lineno or 0):
+                inside = [n for n in ast.walk(loop) if isinstance(n, ast.Name) and n.id == name.id]
+                return all(isinstance(n.ctx, ast.Store) for n in inside)
+    return False
+
+
 @lru_cache(maxsize=256)
 def waits(path: str) -> bool:
     """Whether a file names anything that waits; true where it cannot be read."""

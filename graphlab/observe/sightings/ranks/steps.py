@@ -19,6 +19,7 @@ from graphlab.observe.notes import RawBackward, RawStep, RawWrite, Spot, located
 from graphlab.observe.optimizers.registry import OptimizerState
 from graphlab.observe.optimizers.vectors import shard_of
 from graphlab.observe.sightings.ranks.buffers.broadcasts import BufferBroadcasts
+from graphlab.observe.sightings.ranks.buffers.kept import KeptStatistics
 from graphlab.observe.sightings.ranks.buffers.norms import BatchNorms
 from graphlab.observe.sightings.ranks.buffers.own import OwnBuffers
 from graphlab.observe.sightings.ranks.by_hand import written_together
@@ -34,10 +35,12 @@ from graphlab.observe.sightings.ranks.refusals import WrapperRefusals
 from graphlab.observe.sightings.ranks.shards import ShardGradients
 from graphlab.observe.sightings.ranks.updates.clips import Clips
 from graphlab.observe.sightings.ranks.updates.rates import PlateauRates
+from graphlab.observe.sightings.ranks.updates.settings import number_of, settings_of
+from graphlab.observe.sightings.ranks.updates.sums import RepeatedSums
 from graphlab.observe.sightings.ranks.weights import LossWeights
 from graphlab.observe.sightings.ranks.wrappers import Wrappers
 from graphlab.observe.sightings.watched import Watched
-from graphlab.observe.tensors import grad_of, readable, storage_key
+from graphlab.observe.tensors import grad_of, storage_key
 from graphlab.source.files import user_frame
 from graphlab.source.loops import loops_of
 from graphlab.source.objects import attributes, class_name, exactly, item, items
@@ -79,6 +82,7 @@ class RankSteps:
         self._past = PastWrappers(watched)
         self._weights = LossWeights(watched, self._wrappers)
         self._buffers = OwnBuffers(watched, self._wrappers)
+        self._kept = KeptStatistics(watched, self._wrappers)
         self._norms = BatchNorms(watched, self._wrappers)
         self._inputs = (Epochs(watched), Batches(watched, self._wrappers))
         self._modes = TrainingModes(watched, self._wrappers)
@@ -91,6 +95,7 @@ class RankSteps:
         self._shards = ShardGradients()
         self._last: RawBackward | None = None
         self._clips = Clips(watched, collectives)
+        self._sums = RepeatedSums(watched, collectives)
         self._rates = PlateauRates(watched)
         self._found: dict[int, list[RankStep]] = {}
         self._scaled: list[ShardStep] = []
@@ -143,9 +148,17 @@ class RankSteps:
         yield from self._collectives.found()
         yield from self._weights.found()
         yield from self._buffers.found()
+        yield from self._kept.found()
         yield from self._norms.found()
         yield from self._frozen.found()
-        for each in (*self._inputs, self._modes, self._labels, self._clips, self._rates):
+        for each in (
+            *self._inputs,
+            self._modes,
+            self._labels,
+            self._clips,
+            self._rates,
+            self._sums,
+        ):
             yield from each.found()
         for spot, count in self._schedulers.items():
             yield Scheduled(located(spot), count)
@@ -162,6 +175,7 @@ class RankSteps:
         if found is None:
             return
         state, optimizer = found
+        self._kept.stepped(state.steps)
         factor = self._shards.factor(parameters, grads)
         if factor is not None and self._last is not None and len(self._scaled) < KEPT:
             since = self._since([self._last])
@@ -245,6 +259,7 @@ class RankSteps:
         self._buffers.stepped(state.steps)
         averaged = next(iter(together.values()), copied)
         self._clips.stepping(state, self._iteration(), self._last, averaged)
+        self._sums.stepping(state, self._iteration(), [grad for _, grad, _ in pairs], places)
         among = tuple(self._collectives.among(grad) for _, grad, _ in pairs)
         groups = [group for _, group in items(attributes(optimizer).get("param_groups"))]
         kept.append(
@@ -265,8 +280,8 @@ class RankSteps:
                         state.at, state.steps - earlier, [each for each, _, _ in pairs]
                     )
                 ),
-                rates=tuple(_number(item(group, "lr")) for group in groups),
-                settings=tuple(_settings(group) for group in groups),
+                rates=tuple(number_of(item(group, "lr")) for group in groups),
+                settings=tuple(settings_of(group) for group in groups),
                 shared=tuple(shared),
                 groups=among if any(among) else (),
                 rewritten=tuple(
@@ -368,24 +383,3 @@ def _by_hand(source: Source, others: Spot | None, copied: Spot | None, late: Spo
     at = located(spot)
     why: Unsynced = "by-hand" if others else "copied" if copied else "late"
     return replace(source, why=why, cause=at, cause_by=call_text(at, "all_reduce")[0])
-
-
-def _number(value: Any) -> str:
-    if exactly(value, int, float):
-        return repr(value)
-    return repr(float(value)) if readable(value) and value.numel() == 1 else NOTHING
-
-
-def _settings(group: Any) -> str:
-    """The numbers of a parameter group but its learning rate, as text."""
-    plain = (int, float, bool)
-    found = [
-        f"{name}={value!r}"
-        for name, value in items(group)
-        if name not in ("lr", "params", "initial_lr")
-        and (
-            exactly(value, *plain)
-            or (type(value) is tuple and all(exactly(v, *plain) for v in value))
-        )
-    ]
-    return ", ".join(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 
 from graphlab.language import message
@@ -29,66 +30,6 @@ def averaged_before(trace: Trace, late: Location | None, step: Location | None) 
     return file.help(message("repairs.averages.before"), (place, place, text), (start, end, ""))
 
 
-def statistics_averaged(trace: Trace, written: Location | None) -> Help | None:
-    """Average the buffers of a module over the ranks where its method writes to them from what is
-    not the module's own, as the line `written` does."""
-    file = Rewriting.of(trace, written)
-    statement = file.statement(written.line) if file is not None and written is not None else None
-    method = file.function(statement) if file is not None and statement is not None else None
-    holder = file.parents.get(id(method)) if file is not None and method is not None else None
-    dist = imported(file.source).get("torch.distributed") if file is not None else None
-    if file is None or method is None or dist is None or not isinstance(holder, ast.ClassDef):
-        return None
-    buffers = {
-        f"self.{node.args[0].value}"
-        for node in ast.walk(holder)
-        if isinstance(node, ast.Call)
-        and file.text(node.func) == "self.register_buffer"
-        and node.args
-        and isinstance(node.args[0], ast.Constant)
-    }
-    edits: list[tuple[int, int, str]] = []
-    names: list[str] = []
-    for each in ast.walk(method):
-        name = _written(each) if isinstance(each, ast.stmt) else ""
-        if not isinstance(each, ast.stmt) or name not in buffers or not _from_outside(each):
-            continue
-        if not file.body(each):
-            return None
-        place, indent = file.whole(each)[1], " " * each.col_offset
-        text = f"{indent}{dist}.all_reduce({name})\n{indent}{name} /= {dist}.get_world_size()\n"
-        edits.append((place, place, text))
-        names.append(name)
-    if not edits:
-        return None
-    return file.help(message("repairs.averages.statistics", names=sorted({*names})), *edits)
-
-
-def _written(statement: ast.stmt) -> str:
-    """What it writes to as a whole: ``self.mean = …``, or ``self.mean.mul_(…).add_(…)``."""
-    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
-        return ast.unparse(statement.targets[0])
-    if isinstance(statement, ast.AugAssign):
-        return ast.unparse(statement.target)
-    node = statement.value if isinstance(statement, ast.Expr) else None
-    while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        if not node.func.attr.endswith("_"):
-            return ""
-        node = node.func.value
-    return ast.unparse(node) if isinstance(node, ast.Attribute) else ""
-
-
-def _from_outside(statement: ast.stmt) -> bool:
-    """Whether it reads names that are not the module's."""
-    value = getattr(statement, "value", None)
-    read = {
-        node.id
-        for node in (ast.walk(value) if isinstance(value, ast.expr) else ())
-        if isinstance(node, ast.Name)
-    }
-    return bool(read - {"self"})
-
-
 def clipped_after(
     trace: Trace, clip: Location | None, mean: Location | None, step: Location | None
 ) -> Help | None:
@@ -107,6 +48,33 @@ def clipped_after(
     if any(getattr(n, "id", None) in bound for each in between for n in ast.walk(each)):
         return None
     return file.help(message("repairs.averages.clip_after"), *file.moved(clipping, last))
+
+
+def summed_once(trace: Trace, mean: Location | None, step: Location | None) -> Help | None:
+    """Sum the gradients, at `mean`, when the micro-batches are done: behind their loop, which the
+    step follows, or under the condition of the step."""
+    file = Rewriting.of(trace, mean)
+    pair = in_one_body(file, mean, step) if file is not None else None
+    if file is None or pair is None:
+        return None
+    summing, stepping = pair
+    moved = next((e for e in _within(summing) if mean and leads_to(file, e, mean)), None)
+    loop = summing
+    if isinstance(stepping, ast.If) and isinstance(summing, ast.Expr | ast.For):
+        # ``if (i + 1) % 4 == 0: optimizer.step()``, in the loop itself.
+        start, end = file.whole(summing)
+        first = stepping.body[0]
+        text = file.indented(summing, summing, first.col_offset - summing.col_offset)
+        place = file.whole(first)[0]
+        return file.help(message("repairs.averages.once"), (place, place, text), (start, end, ""))
+    if not isinstance(loop, ast.For) or moved is None or not file.body(moved):
+        return None
+    told = message("repairs.averages.once")
+    return file.help(told, *file.moved(moved, loop)) if moved in loop.body[1:] else None
+
+
+def _within(statement: ast.stmt) -> list[ast.stmt]:
+    return statement.body if isinstance(statement, ast.For) else []
 
 
 def written_back(trace: Trace, mean: Location | None) -> Help | None:
@@ -246,6 +214,67 @@ def averaged_by_hand(
     )
     text = "".join(f"{indent}{each}\n" for each in lines)
     return file.help(message("repairs.averages.by_hand", name=model), (place, place, text))
+
+
+def norm_of_all_shards(trace: Trace, scaled: Location | None) -> Help | None:
+    """Let the number by which a function scales a rank's shards of the gradients come of the norm
+    of all of them: of a sum of squares, or of a norm."""
+    file = Rewriting.of(trace, scaled)
+    scaling = file.statement(scaled.line) if file is not None and scaled is not None else None
+    function = file.function(scaling) if file is not None and scaling is not None else None
+    dist = imported(file.source).get("torch.distributed") if file is not None else None
+    if file is None or scaling is None or function is None or dist is None:
+        return None
+    made: dict[str, list[ast.Assign | ast.AugAssign]] = {}
+    for each in ast.walk(function):
+        if isinstance(each, ast.Assign | ast.AugAssign) and each.lineno < scaling.lineno:
+            made.setdefault(ast.unparse(_target(each)), []).append(each)
+    name, waiting = "", [*_names(scaling)]
+    for each in waiting:
+        values = [one.value for one in made.get(each, ())]
+        if any(_NORM.search(ast.unparse(one)) for one in values) and not any(map(_ratio, values)):
+            name = each
+            break
+        waiting += [more for one in made.get(each, ()) for more in _names(one) - {*waiting}]
+    if not name:
+        return None
+    last = made[name][-1]
+    around = [each for each in file.around(last) if isinstance(each, _LOOPS)]
+    outer = next((each for each in reversed(around) if function in file.around(each)), last)
+    if not isinstance(outer, ast.stmt) or not file.body(outer) or scaling in ast.walk(outer):
+        return None
+    place, indent = file.whole(outer)[1], " " * outer.col_offset
+    lines = [f"{dist}.all_reduce({name})"]
+    if isinstance(last, ast.Assign) and _is_root(last.value):
+        lines = [f"{name} = {name} ** 2", *lines, f"{name} = {name} ** 0.5"]
+    text = "".join(f"{indent}{each}\n" for each in lines)
+    return file.help(message("repairs.averages.shards", name=name), (place, place, text))
+
+
+# A sum of squares, or its root.
+_NORM = re.compile(r"\.pow\(2(\.0)?\)|\*\* 2\b|\.square\(|norm\(|\*\* 0\.5|sqrt\(")
+
+
+def _ratio(value: ast.expr) -> bool:
+    """Whether it is the number to scale by already."""
+    return any(
+        isinstance(each, ast.BinOp) and isinstance(each.op, ast.Div) for each in ast.walk(value)
+    )
+
+
+def _is_root(value: ast.expr) -> bool:
+    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Pow):
+        return ast.unparse(value.right) in ("0.5", "1 / 2", "1.0 / 2")
+    name = ast.unparse(value.func).rpartition(".")[2] if isinstance(value, ast.Call) else ""
+    return name in ("sqrt", "norm", "vector_norm", "get_total_norm")
+
+
+def _target(statement: ast.Assign | ast.AugAssign) -> ast.expr:
+    return statement.target if isinstance(statement, ast.AugAssign) else statement.targets[0]
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
 
 
 def _stepped(file: Rewriting, statement: ast.Expr) -> str:

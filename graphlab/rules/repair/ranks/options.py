@@ -58,11 +58,17 @@ def without_reentrance(trace: Trace, at: Location) -> Help | None:
 
 
 def waited_for(trace: Trace, at: Location | None) -> Help | None:
-    """Leave ``async_op=True`` out of the only call at a line that has it."""
+    """Leave ``async_op=True`` out of the only call at a line that has it; where what it returns has
+    a name, that is waited for."""
     found = _call(trace, at, lambda call: any(e.arg == "async_op" for e in call.keywords))
     if found is None:
         return None
     file, call = found
+    holder = file.parents.get(id(call))
+    if isinstance(holder, ast.Assign) and isinstance(holder.targets[0], ast.Name):
+        place, indent = file.whole(holder)[1], " " * holder.col_offset
+        line = f"{indent}{holder.targets[0].id}.wait()\n"
+        return file.help(message("repairs.wrapped.waits"), (place, place, line))
     edit = without(file, call, "async_op")
     return file.help(message("repairs.wrapped.waited"), edit) if edit is not None else None
 

@@ -239,7 +239,8 @@ def sent_after(trace: Trace, at: Location | None, source: int) -> Help | None:
 
 def sent_where_written(trace: Trace, at: Location | None) -> Help | None:
     """Send rank 0's to all right after a line in which each rank writes values of its own to a
-    parameter, in place."""
+    parameter, in place or to some items of it; behind the conditions around that, as each rank
+    takes its own way there."""
     file = Rewriting.of(trace, at)
     statement = file.statement(at.line) if file is not None and at is not None else None
     dist = imported(file.source).get("torch.distributed") if file is not None else None
@@ -251,10 +252,19 @@ def sent_where_written(trace: Trace, at: Location | None) -> Help | None:
         target = call.func.value if re.search(r"[^_]_$", call.func.attr) else None
     elif isinstance(statement, ast.AugAssign):
         target = statement.target
+    elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Subscript):
+        target = statement.targets[0].value
     if not isinstance(target, ast.Name | ast.Attribute):
         return None
     name = file.text(target).removesuffix(".data")
-    place, indent = file.whole(statement)[1], " " * statement.col_offset
+    last: ast.stmt = statement
+    for each in file.around(statement):
+        if not isinstance(each, ast.If):
+            break
+        last = each
+    if not file.body(last):
+        return None
+    place, indent = file.whole(last)[1], " " * last.col_offset
     return file.help(
         message("repairs.wrapped.sent_there", name=name),
         (place, place, f"{indent}{dist}.broadcast({name}.data, 0)\n"),

@@ -104,14 +104,17 @@ def averaged_first(trace: Trace, at: Location | None) -> Help | None:
 
 def decided_by_the_mean(trace: Trace, at: Location | None) -> Help | None:
     """Average a number over the ranks before the ``if`` that decides by it which value a name gets,
-    of what the line assigns: ``if kl > target: lr = …`` before ``group["lr"] = lr``."""
+    of what the line assigns or restores: ``if kl > target: lr = …`` before ``group["lr"] = lr``, or
+    ``if loss < best: kept = …`` before ``model.load_state_dict(kept)``."""
     file = Rewriting.of(trace, at)
     statement = file.statement(at.line) if file is not None and at is not None else None
-    if file is None or not isinstance(statement, ast.Assign):
+    if file is None or not isinstance(statement, ast.Assign | ast.Expr):
         return None
     dist, torch = imported(file.source).get("torch.distributed"), file.torch()
     name = free_name(file, "on_all_ranks", "of_all_ranks")
     wanted, within = read_names(statement.value), file.function(statement) or file.tree
+    # Of what is restored, all that was computed in this turn; else what was right before it.
+    near = None if isinstance(statement, ast.Expr) else -2
     deciding = [
         each
         for each in ast.walk(within)
@@ -124,17 +127,19 @@ def decided_by_the_mean(trace: Trace, at: Location | None) -> Help | None:
     first = min(deciding, key=lambda each: each.lineno)
     body = file.body(first)
     before = body[: body.index(first)] if body else []
-    # What was computed right before it is this rank's own.
+    # What was computed there is this rank's own.
     own = sorted(
-        read_names(first.test) & {each for one in before[-2:] for each in bound_names(one)}
+        read_names(first.test) & {each for one in before[near:] for each in bound_names(one)}
     )
     if len(own) != 1 or "rank" in file.text(first.test):
         return None
     place, indent = file.whole(first)[0], " " * first.col_offset
+    # A tensor is read as one.
+    item = "" if f"{own[0]}.item()" in file.text(first) else ".item()"
     text = (
         f"{indent}{name} = {number(file, first, f'float({own[0]})')}\n"
         f"{indent}{dist}.all_reduce({name})\n"
-        f"{indent}{own[0]} = {name}.item() / {dist}.get_world_size()\n"
+        f"{indent}{own[0]} = {name}{item} / {dist}.get_world_size()\n"
     )
     return file.help(message("repairs.together.averaged", value=own[0]), (place, place, text))
 
