@@ -91,3 +91,46 @@ def test_an_optimizer_is_built_after_a_helper_replaced_a_part(fix: Fix, tmp_path
     code, text, _ = fix(REPLACED)
     assert code == 0
     assert text.index("with_head(model") < text.index("torch.optim.SGD(")
+
+# Rewards and scores of an episode go together; the program empties the rewards alone, elsewhere.
+EPISODES = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+
+
+class Agent:
+    def __init__(self):
+        self.policy = nn.Linear(3, 2)
+        self.optimizer = torch.optim.SGD(self.policy.parameters(), lr=0.1)
+        self.scores, self.rewards = [], []
+
+    def act(self, state):
+        dist = torch.distributions.Categorical(logits=self.policy(state))
+        action = dist.sample()
+        self.scores.append(dist.log_prob(action))
+        return action
+
+    def learn(self):
+        returns = [sum(self.rewards[at:]) for at in range(len(self.rewards))]
+        loss = sum(-score * each for score, each in zip(self.scores, returns))
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+
+
+agent = Agent()
+for episode in range(4):
+    agent.rewards = []
+    for step in range(5):
+        state = torch.randn(3)
+        agent.rewards.append(float(state[0] * agent.act(state)))
+    agent.learn()
+"""
+
+
+def test_a_list_is_emptied_that_goes_with_one_emptied_elsewhere(fix: Fix) -> None:
+    code, text, _ = fix(EPISODES)
+    assert code == 0
+    assert "        self.optimizer.step()\n        self.scores.clear()\n" in text
