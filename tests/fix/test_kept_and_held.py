@@ -92,6 +92,7 @@ def test_an_optimizer_is_built_after_a_helper_replaced_a_part(fix: Fix, tmp_path
     assert code == 0
     assert text.index("with_head(model") < text.index("torch.optim.SGD(")
 
+
 # Rewards and scores of an episode go together; the program empties the rewards alone, elsewhere.
 EPISODES = """
 import torch
@@ -134,3 +135,34 @@ def test_a_list_is_emptied_that_goes_with_one_emptied_elsewhere(fix: Fix) -> Non
     code, text, _ = fix(EPISODES)
     assert code == 0
     assert "        self.optimizer.step()\n        self.scores.clear()\n" in text
+
+
+# What the generator made is read in one place alone, by what is computed again.
+ONE_SCORE = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+G, D = nn.Sequential(nn.Linear(2, 4), nn.Tanh()), nn.Sequential(nn.Linear(4, 4), nn.Tanh())
+opt_G = torch.optim.SGD(G.parameters(), lr=0.1)
+opt_D = torch.optim.SGD(D.parameters(), lr=0.1)
+for turn in range(4):
+    fake = G(torch.randn(8, 2))
+    score = D(fake)
+    d_loss = score.mean() - D(torch.randn(8, 4)).mean()
+    opt_D.zero_grad()
+    d_loss.backward()
+    opt_D.step()
+    g_loss = -score.mean()
+    opt_G.zero_grad()
+    g_loss.backward()
+    opt_G.step()
+"""
+
+
+def test_no_other_noise_is_drawn_for_what_is_scored_again(fix: Fix) -> None:
+    code, text, _ = fix(ONE_SCORE)
+    assert code == 0
+    assert "    score = D(fake.detach())\n" in text
+    assert text.count("torch.randn(8, 2)") == 1
+    assert "    opt_D.step()\n    score = D(fake)\n" in text
