@@ -90,11 +90,12 @@ def _is_settled(trial: Trial, wave: Sequence[Trial]) -> bool:
         anew = [each for each in others if each.mends is trial.mends and _anew(each, choice)]
         others = [each for each in others if each.choices == trial.choices]
         settled = all(
-            any(_silenced(check) for check in each.checks) or _still(each) for each in others
+            any(_silenced(check) for check in each.checks) or _still(each) or _raises_alike(each)
+            for each in others
         )
         if not others:
             # Where it is computed in each turn, and leads to the old graph all the same.
-            others, settled = anew, not any(helped(each) for each in anew)
+            others, settled = anew, all(_raises_alike(each) for each in anew)
     elif key_of(choice) == _VALUES:
         others = [each for each in others if each.mends is trial.mends and not each.choices]
         settled = all(each.verdict == "rejected" for each in others)
@@ -112,6 +113,15 @@ def _anew(trial: Trial, choice: str) -> bool:
     names = text.arguments.get("names", ()) if isinstance(text, Message) else ()
     mine = choice.arguments["name"] if isinstance(choice, Message) else ""
     return key_of(text) == "repairs.kept_apart.each_turn" and mine in names
+
+
+def _raises_alike(trial: Trial) -> bool:
+    """Whether the error that it was to mend is left, perhaps of another line's graph."""
+    was = trial.mends
+    return not helped(trial) or any(
+        was is not None and each.code == was.code and each.severity == "error" == was.severity
+        for each in trial.problems
+    )
 
 
 def _still(trial: Trial) -> bool:

@@ -93,6 +93,9 @@ def _others(trace: Trace, event: Backward, freeing: Backward | None) -> Iterator
         yield from summed_apart(trace, event.at, event.loss)
         yield from if_twice_is_meant(trace, event, kept_for_the_next(trace, freeing, event))
         yield from loss_per_backward(trace, event)
+        found = detach_carried(trace, event, ends=True)
+        if found is not None and found.after:
+            yield if_cut_is_meant(trace, freeing, event, found)
         yield from each_for_its_own(trace, event)
         yield from detach_given(trace, event)
         yield from made_before_loop(trace, event)

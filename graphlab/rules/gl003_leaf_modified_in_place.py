@@ -12,7 +12,7 @@ from graphlab.rules.repair.asked.guarded import guarded_and_imported
 from graphlab.rules.repair.asked.leaves import made_plain
 from graphlab.rules.repair.inplace_modules import built_not_in_place
 from graphlab.rules.repair.reordered import copy_in_call
-from graphlab.rules.repair.trained.latent import computed_from_latent
+from graphlab.rules.repair.trained.latent import another_tensor, computed_from_latent
 from graphlab.rules.repair.writes import under_no_grad
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help
@@ -39,7 +39,7 @@ def check(trace: Trace) -> Iterator[Finding]:
 
 def _repair(trace: Trace, event: Refused) -> Help | None:
     found = made_plain(trace, event) or computed_from_latent(trace, event)
-    found = found or differentiated_list(trace, event.at)
+    found = found or differentiated_list(trace, event.at) or another_tensor(trace, event)
     return found or _guarded(trace, event)
 
 

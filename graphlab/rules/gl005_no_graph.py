@@ -49,8 +49,7 @@ def _others(trace: Trace, event: Backward) -> Iterator[Help]:
     yield from not_reentrant_at_all(trace, event.at)
     yield from gradients_with_graph(trace, event)
     yield from kept_as_tensor(trace, event.cut, event.cut_by)
-    if "requires_grad" in event.cut_by:
-        yield from trains_what_it_holds(trace)
+    yield from trains_what_it_holds(trace)
 
 
 def _kept(trace: Trace, event: Refused) -> Iterator[Help]:

@@ -7,7 +7,11 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.rules.refusals import refused_backwards
 from graphlab.rules.repair.asked.columns import column_of_gradient
-from graphlab.rules.repair.asked.requiring import required_before_use, trained_alone
+from graphlab.rules.repair.asked.requiring import (
+    required_before_use,
+    required_where_made,
+    trained_alone,
+)
 from graphlab.rules.repair.asked.trained import trained_where_listed
 from graphlab.rules.repair.calls import asked_in_time, zeros_for_unused
 from graphlab.rules.repair.refused_call import leave_out_frozen
@@ -46,6 +50,7 @@ def check(trace: Trace) -> Iterator[Finding]:
 def _required(trace: Trace, event: Backward) -> Iterator[Help]:
     yield from asked_in_time(trace, event)
     yield from required_before_use(trace, event)
+    yield from required_where_made(trace, event)
     yield from trained_alone(trace, event.at)
     yield from trained_where_listed(trace, event)
 

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from graphlab.trace.checked import MOST, Between
 from graphlab.trace.sightings import Sighting
 from graphlab.trace.values import (
+    Carrier,
     Count,
     EventAt,
     Line,
@@ -141,15 +142,6 @@ class Waste:
     at: Location | None = None
     variable: str | None = None
     cleared: Location | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Carrier:
-    """A variable that keeps an earlier iteration's graph alive; inside: hidden in an object."""
-
-    name: str
-    form: Literal["tensor", "tuple", "list", "dict", "other"]
-    inside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

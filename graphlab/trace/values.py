@@ -27,6 +27,11 @@ EventAt = Annotated[int, PositionIn("events")]
 # What follows the name of a module of torch's that was told to write in place, and did.
 IN_PLACE = "(inplace=True)"
 Kind = Literal["parameter", "buffer", "activation", "input"]
+# What a variable is that carries a graph: a tensor, or a container of them; a state for each layer.
+CarrierForm = Literal[
+    "tensor", "tuple", "list", "dict", "other",
+    "list of tuples", "list of lists", "tuple of tuples", "tuple of lists",
+]  # fmt: skip
 # What one loss is to another: the very same, the whole of it, or a part of it.
 Twice = Literal["", "same", "whole", "part"]
 
@@ -129,3 +134,12 @@ def by_parts(
         else each
         for each in tensors
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """A variable that keeps an earlier iteration's graph alive; inside: hidden in an object."""
+
+    name: str
+    form: CarrierForm
+    inside: bool = False

@@ -301,3 +301,101 @@ def test_a_loss_of_values_that_are_made_anew_is_the_same(fix: Fix) -> None:
     code, text, verdicts = fix(HALVED.replace("= net(x)", "= torch.tanh(net(x))"))
     assert code == 0 and verdicts[0] == "proved"
     assert text.count("z = torch.tanh(net(x))") == 2
+
+
+# What was sampled before the epochs, and scored once there. Computed anew it is scored by the old
+# distribution all the same.
+SCORED = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+policy, value = nn.Linear(3, 2), nn.Linear(3, 1)
+optimizer = torch.optim.Adam([*policy.parameters(), *value.parameters()], lr=1e-2)
+for turn in range(3):
+    states = torch.randn(8, 3)
+    dist = torch.distributions.Categorical(logits=policy(states))
+    action = dist.sample()
+    old = dist.log_prob(action)
+    advantage = states[:, 0] * (action.float() * 2 - 1)
+    for epoch in range(3):
+        dist = torch.distributions.Categorical(logits=policy(states))
+        ratio = (dist.log_prob(action) - old).exp()
+        loss = -torch.min(ratio * advantage, ratio.clamp(0.8, 1.2) * advantage).mean()
+        loss = loss + (value(states).squeeze(-1) - advantage).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+"""
+
+
+def test_what_leads_to_the_old_graph_is_no_other_way(fix: Fix) -> None:
+    code, text, verdicts = fix(SCORED)
+    assert (code, verdicts[0]) == (0, "proved")
+    assert "    old = dist.log_prob(action).detach()\n" in text
+
+
+# A layer that standardizes its weight, by a name of its own for the parameter.
+STANDARDIZED = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+
+
+class Layer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(2, 3))
+
+    def forward(self, x):
+        w = self.weight
+        w -= w.mean()
+        return x @ w.t()
+
+
+layer = Layer()
+optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+for turn in range(4):
+    loss = layer(torch.randn(8, 3)).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+def test_a_weight_that_is_computed_with_is_no_other_parameter(fix: Fix) -> None:
+    code, text, verdicts = fix(STANDARDIZED)
+    assert (code, verdicts) == (0, ["proved"])
+    assert "        w = w - w.mean()\n" in text
+
+
+# A function that is given the scores asks for a gradient of what they were computed from.
+PENALTY = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+
+
+def penalty(scores, images):
+    (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
+    return gradient.square().sum(1).mean()
+
+
+critic = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+optimizer = torch.optim.SGD(critic.parameters(), lr=0.1)
+for turn in range(4):
+    real = torch.randn(8, 3)
+    scores = critic(real)
+    loss = penalty(scores, real) - scores.mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+def test_what_a_function_differentiates_by_requires_grad_where_it_is_made(fix: Fix) -> None:
+    code, text, verdicts = fix(PENALTY)
+    assert (code, verdicts) == (0, ["proved"])
+    assert "    real = torch.randn(8, 3)\n    real.requires_grad_(True)\n" in text

@@ -256,3 +256,31 @@ def test_what_no_turn_writes_is_not_detached_after_its_first_use_as_proved(fix: 
     code, text, verdicts = fix(KEPT)
     assert code == 1 and "detach()" not in text
     assert verdicts and {*verdicts} == {"runs"}
+
+
+# The last four losses are gone back from in every second turn.
+WINDOW = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+cell, head = nn.GRUCell(3, 6), nn.Linear(6, 3)
+optimizer = torch.optim.Adam([*cell.parameters(), *head.parameters()], lr=1e-2)
+h = torch.zeros(4, 6)
+total = torch.zeros(())
+for turn in range(16):
+    x = torch.randn(4, 3)
+    h = cell(x, h)
+    total = total + (head(h) - x).square().mean()
+    if (turn + 1) % 2 == 0:
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        total = torch.zeros(())
+"""
+
+
+def test_a_state_ends_where_a_window_of_turns_does(fix: Fix) -> None:
+    code, text, _ = fix(WINDOW)
+    assert code == 0
+    assert "        optimizer.step()\n        h = h.detach()\n" in text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from types import FrameType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, get_args
 
 from graphlab.observe.graph.kept import Held, in_libraries, node_behind, parts_of
 from graphlab.observe.graph.walk import hold, sequence, walk
@@ -13,6 +13,7 @@ from graphlab.observe.tensors import is_module, is_tensor
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import attributes, class_name, exactly, is_a, items, variables
 from graphlab.trace.model import Carrier
+from graphlab.trace.values import CarrierForm
 
 _NONE = Carrier("", "other")
 # A graph larger than this is not searched once for each variable.
@@ -46,6 +47,9 @@ def carriers(frame: FrameType, files: UserFiles, seq: int) -> tuple[Carrier, ...
         held_in = is_a(each, (list, tuple)) or _is_table(each)
         whole = [one for _, one in items(each)] if held_in else [each]
         tensors = [one for one in whole if is_tensor(one)]
+        if not tensors and held_in:
+            whole = _of_pairs(each)
+            tensors = [one for one in whole if is_tensor(one)]
         if not tensors or id(each) in seen or len(found) >= MOST:
             continue
         if found.get(label.partition("[")[0], _NONE).form == "dict":
@@ -160,4 +164,17 @@ def _form(value: Any, tensors: int) -> Any:
         return "tensor"
     # A named tuple is built in another way.
     plain = exactly(value, tuple, list, dict) and len(value) == tensors
-    return class_name(value) if plain else "other"
+    if plain or not exactly(value, tuple, list):
+        return class_name(value) if plain else "other"
+    inner = {class_name(one) for _, one in items(value) if exactly(one, tuple, list)}
+    found = f"{class_name(value)} of {inner.pop()}s" if len(inner) == 1 else "other"
+    return found if found in get_args(CarrierForm) and len(_of_pairs(value)) == tensors else "other"
+
+
+def _of_pairs(value: Any) -> list[Any]:
+    """What the lists or tuples in a list or tuple hold, as the states of each layer of an LSTM; []
+    where it holds anything else as well."""
+    pairs = [one for _, one in items(value)] if exactly(value, tuple, list) else []
+    if len(pairs) > MOST or not all(exactly(one, tuple, list) for one in pairs):
+        return []
+    return [one for pair in pairs for _, one in items(pair)]

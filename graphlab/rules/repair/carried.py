@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from graphlab.language import message
 from graphlab.language.lists import listing
-from graphlab.rules.repair.anew.totals import only_summed
+from graphlab.rules.repair.anew.totals import adds_to, only_summed
 from graphlab.source.blocks import Block, Edit, bound_names, read_names, shared_names
 from graphlab.source.effects.idle.rebinding import written_in_turns
 from graphlab.source.places import nodes_in
@@ -21,23 +21,28 @@ _ANEW = {
     "tuple": "{name} = tuple(each.detach() for each in {name})",
     "list": "{name} = [each.detach() for each in {name}]",
     "dict": "{name} = {{key: each.detach() for key, each in {name}.items()}}",
+    "list of tuples": "{name} = [tuple(each.detach() for each in state) for state in {name}]",
+    "list of lists": "{name} = [[each.detach() for each in state] for state in {name}]",
+    "tuple of tuples": "{name} = tuple(tuple(each.detach() for each in state) for state in {name})",
+    "tuple of lists": "{name} = tuple([each.detach() for each in state] for state in {name})",
 }
 
 
-def detach_carried(trace: Trace, event: Backward) -> Help | None:
+def detach_carried(trace: Trace, event: Backward, ends: bool = False) -> Help | None:
     """Help for a backward that ran into an earlier iteration's graph: detach the variables that
-    lead there, where that is possible; None if they are not known."""
+    lead there, where that is possible; None if they are not known. ends: where a backward under a
+    condition ends their graph, not in each turn."""
     if event.at is None or not event.carriers:
         return None
     plain = [each for each in event.carriers if not each.inside]
     if event.handed_over:
         steps = (found for each in plain if (found := _in_step(trace, each)))
         return next(steps, None)
-    return _detach_variable(trace, event, event.at, plain)
+    return _detach_variable(trace, event, event.at, plain, ends)
 
 
 def _detach_variable(
-    trace: Trace, event: Backward, place: Location, carriers: list[Carrier]
+    trace: Trace, event: Backward, place: Location, carriers: list[Carrier], ends: bool
 ) -> Help | None:
     file, line = place.file, place.line
     block = Block(trace.sources.get(file, ""), file, line, line)
@@ -71,6 +76,11 @@ def _detach_variable(
         kept = [e.name for e in first if "." in e.name and body and not _written(trace, e, body)]
         choice = message("fix.meant.carried", names=kept) if kept else choice
         outer = _bound_around(block, at, body, first)
+        if ends:
+            return replace(_detached(block, at, first), choice=choice) if outer else None
+        # A loss that several turns add to goes back through all of them.
+        if any(adds_to(e, event.loss) for each in body for e in ast.walk(each)):
+            outer = None
         found = _detached(*outer, first) if outer is not None else _detached(block, at, first)
         return replace(found, choice=choice)
     before = [
@@ -326,10 +336,16 @@ def _handed_on(trace: Trace, carrier: Carrier, body: list[ast.stmt]) -> bool:
         return name.rsplit(".", 1)[-1] in _attributes_read(trace)
     for statement in body:
         if name in _read_first(statement, name):
-            return any(name in bound_names(each) for each in body)
+            return any(name in bound_names(each) or _fills(each, name) for each in body)
         if name in bound_names(statement) and not hasattr(statement, "body"):
             return False
     return False
+
+
+def _fills(statement: ast.stmt, name: str) -> bool:
+    """Whether it assigns to entries: ``states[i] = cell(x, states[i])``."""
+    stores = (each for each in ast.walk(statement) if isinstance(each, ast.Subscript))
+    return any(isinstance(e.ctx, ast.Store) and ast.unparse(e.value) == name for e in stores)
 
 
 def _attributes_read(trace: Trace) -> set[str]:
@@ -356,7 +372,8 @@ def _read_first(statement: ast.stmt, name: str) -> set[str]:
 def _appended(source: str, carrier: Carrier) -> bool:
     """Whether the program appends to this list: the fix is then to empty it, not to detach it."""
     last = carrier.name.rsplit(".", 1)[-1]
-    return carrier.form == "list" and re.search(rf"\b{last}\.(append|extend)\(", source) is not None
+    is_list = carrier.form.startswith("list")
+    return is_list and re.search(rf"\b{last}\.(append|extend)\(", source) is not None
 
 
 def _feeds(name: str, body: list[ast.stmt]) -> bool:

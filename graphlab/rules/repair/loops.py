@@ -99,12 +99,17 @@ def detach_and_recompute(
     flow = DependentVariables(block, lines, middle)
     if not flow.simple:
         return None
+    after = block.statements[middle + 1 : end + 1]
+    # What is computed again of it alone reads it as well.
+    again = flow.statements(
+        [name for _, names in flow.recompute(middle + 1, end) for name in names]
+    )
     kept = [
         name
         for name, at in flow.origin.items()
         if not (read_names(block.statements[at]) & flow.origin.keys() - {name})
         and _made_by_other_network(trace, block, at, middle)
-        and any(name in read_names(s) for s in block.statements[middle + 1 : end + 1])
+        and any(name in read_names(s) for s in (*after, *again))
     ]
     if not kept:
         return None

@@ -58,14 +58,15 @@ def _set_by(
     sources = files_of(frames, files)
     search = _Search(frames, names, sources, to)
     every = [each for file in sources for each in freezes(file)]
-    found: dict[tuple[str, int], tuple[Freeze, ast.AST]] = {}
+    found: dict[tuple[str, int], tuple[Scope, ast.AST]] = {}
     unknown = []
     for each in every:
         verdict = search.froze(each, tensor)
         if verdict is None:
             unknown.append(each)
         elif not isinstance(verdict, bool):
-            found[(each.scope.file, _line(verdict))] = each, verdict
+            scope = search.callers.get(id(verdict), each.scope)
+            found[(scope.file, _line(verdict))] = scope, verdict
     born = _born(tensor, names, files) if not found and not to else None
     if born is not None:
         return born
@@ -76,15 +77,15 @@ def _set_by(
     if not found and len(unknown) == 1 and is_parameter(tensor):
         # A parameter requires grad until something takes that away, and no other statement did.
         only = unknown[0]
-        found = {(only.scope.file, _line(only.statement)): (only, only.statement)}
+        found = {(only.scope.file, _line(only.statement)): (only.scope, only.statement)}
     if len(found) > 1 and log is not None:
         ran = _lines_run(log)
         found = {key: each for key, each in found.items() if key in ran} or found
     if len(found) != 1:
         return None
-    freeze, node = next(iter(found.values()))
+    scope, node = next(iter(found.values()))
     by = ast.unparse(node)
-    return Cut(node, by if len(by) < 60 else by[:57] + "…", freeze.scope.file, freeze.scope.path)
+    return Cut(node, by if len(by) < 60 else by[:57] + "…", scope.file, scope.path)
 
 
 def _born(tensor: Any, names: Names, files: UserFiles) -> Cut | None:
@@ -177,7 +178,7 @@ def _lines_run(log: Log) -> set[tuple[str, int]]:
 class _Search:
     def __init__(self, frames: list[FrameType], names: Names, sources: list[str], to: bool) -> None:
         self._values, self._names, self._sources = Values(frames, names), names, sources
-        self._to = to
+        self._to, self.callers = to, dict[int, Scope]()  # The scopes that the calls stand in.
 
     def froze(self, freeze: Freeze, tensor: Any) -> ast.AST | Literal[False] | None:
         """The node to name if the statement set `tensor`'s flag so: the statement itself or,
@@ -383,8 +384,8 @@ class _Search:
             for each in call.keywords:
                 if each.arg is not None:
                     bound[each.arg] = self._given(each.value, around)
-            known = {key: value for key, value in bound.items() if value is not LOST}
-            found.append((call, known))
+            found.append((call, {k: value for k, value in bound.items() if value is not LOST}))
+            self.callers[id(call)] = around
         return found or None
 
     def _every_call(self, scope: Scope) -> Iterator[tuple[Scope, ast.Call]]:

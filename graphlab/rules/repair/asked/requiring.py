@@ -39,6 +39,32 @@ def required_before_use(trace: Trace, event: Backward) -> Iterator[Help]:
         yield found
 
 
+def required_where_made(trace: Trace, event: Backward) -> Iterator[Help]:
+    """``x.requires_grad_(True)`` behind the statement that makes `x`, where the gradient is asked
+    for in a function that is given it: there the forward has run."""
+    tensor = trace.tensors[event.subject] if event.subject is not None else None
+    asked, file = Rewriting.of(trace, event.at), Rewriting.of(trace, event.cut)
+    if tensor is None or tensor.kind == "parameter" or asked is None or file is None:
+        return
+    made = file.statement(event.cut.line) if event.cut is not None else None
+    asking = asked.statement(event.at.line) if event.at is not None else None
+    function = asked.function(asking) if asking is not None else None
+    given = (
+        {each.arg for each in ast.walk(function.args) if isinstance(each, ast.arg)}
+        if (function is not None)
+        else set[str]()
+    )
+    target = made.targets[0] if isinstance(made, ast.Assign) else None
+    if tensor.name not in given or not isinstance(target, ast.Name) or made is None:
+        return
+    place = file.whole(made)[1]
+    line = f"{' ' * made.col_offset}{target.id}.requires_grad_(True)\n"
+    text = message("repairs.asked.require", name=target.id, line=(made.end_lineno or 0) + 1)
+    found = file.help(text, (place, place, line))
+    if found is not None:
+        yield found
+
+
 def made_requiring(trace: Trace, made: Location | None) -> Iterator[Help]:
     """``torch.randn(k, d).requires_grad_()`` where a tensor is made."""
     file = Rewriting.of(trace, made)

@@ -56,6 +56,7 @@ def emptied(trace: Trace, event: Backward) -> Iterator[Help]:
         if found is not None:
             # What an earlier turn has gone back from, the next one cannot go back from once more.
             meant = beside is not None or _losses_alone(trace, function, going, last)
+            meant = meant or _goes_with_emptied(trace, function, last)
             choice = "" if meant else message("fix.meant.carried", names=[name])
             yield replace(found, choice=choice)
 
@@ -86,6 +87,39 @@ def _losses_alone(trace: Trace, function: Function, going: ast.stmt, last: str) 
     reads = [each for each in nodes if _reads(each, last) and id(each) not in filled]
     inside = [each for each in ast.walk(value) if _reads(each, last)]
     return text in _TOTALS and len(reads) == len(inside)
+
+
+def _goes_with_emptied(trace: Trace, function: Function, last: str) -> bool:
+    """Whether the function pairs its items, by zip(), with what it reads or computes from a list
+    that the program empties elsewhere: one item a step of the same turn."""
+    paired = any(
+        isinstance(each, ast.Call)
+        and ast.unparse(each.func) == "zip"
+        and any(_reads(arg, last) for arg in each.args)
+        for each in ast.walk(function)
+    )
+    names = {name for source in trace.sources.values() for name in _emptied_in(source)}
+    others = names - {last} if paired else set[str]()
+    return any(_reads(each, name) for each in ast.walk(function) for name in others)
+
+
+def _emptied_in(source: str) -> Iterator[str]:
+    """The attributes that are given an empty list in a loop or in a method beside a constructor,
+    or are cleared anywhere."""
+    begun = {
+        id(inner)
+        for each in nodes_in(source)
+        if isinstance(each, ast.FunctionDef) and each.name == "__init__"
+        for inner in ast.walk(each)
+    }
+    for each in nodes_in(source):
+        if isinstance(each, ast.Assign) and id(each) not in begun:
+            if ast.unparse(each.value) in ("[]", "list()"):
+                yield from (t.attr for t in each.targets if isinstance(t, ast.Attribute))
+        elif isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute):
+            held = each.func.value
+            if each.func.attr == "clear" and isinstance(held, ast.Attribute):
+                yield held.attr
 
 
 def _reads(node: ast.AST, last: str) -> bool:

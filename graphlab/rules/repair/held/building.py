@@ -231,9 +231,12 @@ def build_again(trace: Trace, built: Location | None, changed: Location | None) 
     if changing is not None and changed is not None:
         found.append(_not_assigned(changing, changed.line))
     file, _, statement = construction(trace, built)
-    if file is None or statement is None or changed is None or changed.file != file.file:
+    if file is None or statement is None:
         return [each for each in found if each is not None]
+    # What a helper of another file changed, it did where it was called.
     found.append(_later(file, statement, trace))
+    if changed is None or changed.file != file.file:
+        return [each for each in found if each is not None]
     there = after = file.statement(changed.line)
     if file.function(statement) is not file.function(after or statement):
         # In a function that is called where the optimizer was built, or further down.

@@ -89,6 +89,8 @@ def _frozen(file: Rewriting, cut: Location, beside: ast.stmt) -> Iterator[str]:
     call = statement.value if isinstance(statement, ast.Expr) else None
     if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
         yield ast.unparse(call.func.value)
+    # A helper that freezes what it is given.
+    yield from (ast.unparse(each) for each in (call.args if isinstance(call, ast.Call) else ()))
 
 
 def _collected(trace: Trace, optimizer: OptimizerInfo, cut: Location) -> ast.Constant | None:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import ast
 
 from graphlab.language import message
+from graphlab.rules.repair.writes import result_of
+from graphlab.source.blocks import StatementInScope, read_names
 from graphlab.source.rewriting import Rewriting
 from graphlab.source.vocabulary import FLAT
 from graphlab.trace.finding import Help
@@ -57,3 +59,29 @@ def _flat(file: Rewriting, call: ast.Call, target: ast.Attribute) -> str:
         return ""
     used = {each.attr for each in ast.walk(call.args[0]) if isinstance(each, ast.Attribute)}
     return file.text(call.args[0]) if used & _FLAT and target.attr in used else ""
+
+
+def another_tensor(trace: Trace, event: Refused) -> Help | None:
+    """``w = w - w.mean()`` for ``w -= w.mean()``, where `w` is a function's name for a parameter,
+    computed from itself and used below: under no_grad the parameter would be another one, and its
+    gradient that of something else."""
+    at = event.at
+    here = StatementInScope.of(trace, at) if at is not None else None
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    function = file.function(statement) if file is not None and statement is not None else None
+    if here is None or file is None or function is None or not isinstance(statement, ast.AugAssign):
+        return None
+    target = statement.target
+    if not isinstance(target, ast.Name) or target.id not in read_names(statement.value):
+        return None
+    made = [
+        each.value
+        for each in ast.walk(function)
+        if isinstance(each, ast.Assign) and [*map(ast.unparse, each.targets)] == [target.id]
+        if each.lineno < statement.lineno
+    ]
+    if len(made) != 1 or not isinstance(made[0], ast.Attribute) or not here.used_later(target.id):
+        return None
+    text = message("repairs.writes.not_the_parameter", name=target.id, parameter=file.text(made[0]))
+    return here.help(text, f"{target.id} = {result_of(here, statement)}")
