@@ -126,3 +126,32 @@ def test_what_was_put_back_so_often_that_the_first_write_is_forgotten() -> None:
             entry.copy_(kept)
         loss.backward()
     assert [each.code for each in session.findings] == []
+
+
+class _Solved(torch.autograd.Function):
+    """Its node is there before its forward, which writes and then keeps what it wrote."""
+
+    @staticmethod
+    def forward(ctx, start):  # type: ignore[no-untyped-def]
+        z = start.detach().clone()
+        for _ in range(3):
+            z.data.mul_(0.5)
+        ctx.save_for_backward(z)
+        return z
+
+    @staticmethod
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]
+        (z,) = ctx.saved_tensors
+        return grad * z
+
+
+@pytest.mark.parametrize("later", [True, False])
+def test_what_a_function_keeps_it_has_written_before(later: bool) -> None:
+    start = torch.ones(3, requires_grad=True)
+    with graphlab.watch() as session:
+        z = _Solved.apply(start)
+        loss = z.sum()
+        if later:
+            z.data.mul_(2.0)
+        loss.backward()
+    assert codes(session) == (["GL105"] if later else [])

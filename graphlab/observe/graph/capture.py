@@ -126,6 +126,7 @@ class Capture:
         self._read_variables(names)
         if details:
             inspector = Inspector(self._log or Log(), names)
+            inspector.nodes = self._nodes
             with collection_paused():
                 for number, node in enumerate(self._nodes):
                     if number not in self._leaves:

@@ -10,12 +10,21 @@ import ast
 from collections.abc import Iterable
 from typing import Any
 
+from torch.autograd.function import FunctionCtx
+
 from graphlab.language import message
 from graphlab.observe.graph.engine import in_order, released
 from graphlab.observe.graph.restored import apart, holds, part_of, put_back
 from graphlab.observe.graph.traced import traced_line, went_on
 from graphlab.observe.graph.versions import saved_version
-from graphlab.observe.graph.walk import Slot, operation, running_statistics_unused, sequence, slots
+from graphlab.observe.graph.walk import (
+    LEAF_SEQ,
+    Slot,
+    operation,
+    running_statistics_unused,
+    sequence,
+    slots,
+)
 from graphlab.observe.names import Names
 from graphlab.observe.notes import Log, Problem, RawBackward, RawModule, RawWrite, Spot
 from graphlab.observe.tensors import (
@@ -32,6 +41,7 @@ from graphlab.observe.tensors import (
     version_of,
 )
 from graphlab.source.files import UserFiles
+from graphlab.source.objects import is_a
 from graphlab.source.places import locate, statement_at
 from graphlab.source.wording import (
     argument_at,
@@ -104,6 +114,8 @@ class Inspector:
         self._gives_back: dict[int, RawWrite] = {}
         taken: dict[int, RawWrite] = {}
         self._backwards: list[RawBackward] = []
+        # The nodes that are looked at, all of a graph.
+        self.nodes: list[Any] = []
         for event in log.events:
             if isinstance(event, RawWrite):
                 for tensor in event.tensors:
@@ -117,6 +129,8 @@ class Inspector:
 
     def written(self, nodes: Iterable[Any], stale: bool = True) -> list[Problem]:
         """Saved tensors written since; those that torch refuses (`stale`), or lets pass."""
+        nodes = [*nodes]
+        self.nodes = self.nodes or nodes
         found = [
             problem
             for node in nodes
@@ -126,7 +140,7 @@ class Inspector:
         ]
         found.sort(key=lambda each: -each.seq)
         if self._compiled is not None:
-            self._conclude(found, [*nodes], self._compiled)
+            self._conclude(found, nodes, self._compiled)
         return found
 
     def _conclude(self, found: list[Problem], nodes: list[Any], files: UserFiles) -> None:
@@ -150,6 +164,8 @@ class Inspector:
             if running_statistics_unused(node, slot.name):
                 return None
             write = self._silent_write(slot.data, seq)
+            if write is not None and is_a(node, FunctionCtx):
+                write = self._silent_write(slot.data, self._first_use(node))
             if write is None:
                 return None
             problem = self._problem(node, seq, "bypassed")
@@ -157,6 +173,16 @@ class Inspector:
             problem.saved_version = problem.version = version_of(slot.data)
         self._describe(problem, slot)
         return problem
+
+    def _first_use(self, node: Any) -> int:
+        """The first node that takes what `node` gave. A Function's own node is there before its
+        forward runs, and keeps what that has written for itself, a solver's result say."""
+        uses = [
+            sequence(each)
+            for each in self.nodes
+            if any(source is node for source, _ in each.next_functions)
+        ]
+        return min(uses, default=LEAF_SEQ)
 
     def freed(self, nodes: Iterable[Any]) -> list[Problem]:
         """Nodes whose saved tensors an earlier backward had freed, in the engine's order."""
