@@ -8,8 +8,10 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 
 from graphlab.errors import UserError
 from graphlab.language import message
@@ -37,13 +39,34 @@ def launch(folder: RunFolder, ranks: int, words: Sequence[str]) -> int:
         # A checkout that is not installed: the ranks must find it as this process did.
         paths = [each for each in (environ.get("PYTHONPATH"),) if each]
         environ["PYTHONPATH"] = os.pathsep.join((*paths, home))
-    with subprocess.Popen(command, env=environ) as process:
+    with subprocess.Popen(command, env=environ) as process, _handing_on(process) as sent:
         try:
             code = process.wait()
         except KeyboardInterrupt:
             # It has had the signal too, and ends its ranks.
             code = _ended(process)
+    code = -signal.SIGTERM if sent else code
     return 128 - code if code < 0 else code
+
+
+@contextlib.contextmanager
+def _handing_on(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
+    """Let the launcher have a SIGTERM that this process alone is sent, as a job's time limit sends
+    it: it ends its ranks. Yields the signals handed on."""
+    sent: list[int] = []
+
+    def hand_on(number: int, frame: FrameType | None) -> None:
+        sent.append(number)
+        process.terminate()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield sent
+        return
+    before = signal.signal(signal.SIGTERM, hand_on)
+    try:
+        yield sent
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _ended(process: subprocess.Popen[bytes]) -> int:

@@ -27,6 +27,7 @@ from graphlab.trace.ranks.joint import Joint
 from graphlab.trace.ranks.sightings import (
     Communicated,
     Exchange,
+    Exchanged,
     How,
     Parted,
     Scheduled,
@@ -86,6 +87,10 @@ def parted(joint: Joint) -> Parted | None:
     ranks = tuple(rank for rank, trace in joint.traces.items() if cut_off(trace))
     raised = [rank for rank, trace in joint.traces.items() if trace.outcome == "raised"]
     if not ranks or any(rank not in ranks for rank in raised):
+        return None
+    ended = [trace for trace in joint.traces.values() if trace.outcome == "interrupted"]
+    if len(ended) == len(ranks) and not all(map(_in_communication, ended)):
+        # All were ended from outside, as by a time limit, and one was still on its way.
         return None
     failures = {rank: joint.traces[rank].exception for rank in ranks}
     stops = {
@@ -277,6 +282,17 @@ def counts_of(
             *(row for row in rows if row not in same),
         ]
     return rows
+
+
+def _in_communication(trace: Trace) -> bool:
+    """Whether the line at which a rank was ended communicates; true where it is not known."""
+    at = trace.exception.at if trace.exception is not None else None
+    if at is None or ".wait(" in at.code:
+        return True
+    calls = [call for each in trace.sightings if isinstance(each, Exchanged) for call in each.calls]
+    lines = [place for call in calls for place in call.lines]
+    lines += [each.at for each in trace.sightings if isinstance(each, Communicated) and each.at]
+    return any((place.file, place.line) == (at.file, at.line) for place in lines)
 
 
 def cut_off(trace: Trace) -> bool:
