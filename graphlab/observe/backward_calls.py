@@ -16,7 +16,7 @@ from graphlab.observe.failures.diagnosis import diagnose
 from graphlab.observe.graph.carriers import carriers
 from graphlab.observe.graph.saved import Inspector
 from graphlab.observe.graph.traced import compiling
-from graphlab.observe.graph.walk import sequence, sweep
+from graphlab.observe.graph.walk import added_up, sequence, sweep
 from graphlab.observe.hooks.line_tracer import LineTracer
 from graphlab.observe.hooks.write_patches import WritePatches
 from graphlab.observe.iterations import Iterations
@@ -194,7 +194,7 @@ class BackwardCalls:
             nodes = nodes_behind(values, is_grad)
             if len(nodes) <= LARGE:
                 record.nodes = len(nodes)
-                record.root = _root_of(values, is_grad)
+                record.root, record.summed = _root_of(values, is_grad)
                 self._inspected[record.spot] = record
                 self._note_coverage(record, nodes)
                 if not record.nested:
@@ -286,7 +286,8 @@ class BackwardCalls:
                 self._log.insert(problem.write, before=record)
         if record.problems:
             by = record.problems[0].freed_by
-            record.twice = _twice(by, _root_of(values, record.is_grad), nodes) if by else ""
+            root, summed = _root_of(values, record.is_grad)
+            record.twice = _twice(by, root, summed, nodes) if by else ""
             self.troubled.setdefault(record.spot, record)
             record.carriers = carriers(frame, self._files, record.problems[0].seq)
         if record.problems or record.trouble is not None:
@@ -374,21 +375,23 @@ class BackwardCalls:
                 lines.add((mark.code, mark.offset))
 
 
-def _root_of(values: dict[str, Any], is_grad: bool) -> int:
-    """The sequence number of the one node that a backward begins at; -1 if it is not known."""
+def _root_of(values: dict[str, Any], is_grad: bool) -> tuple[int, tuple[int, ...]]:
+    """The sequence number of the one node that a backward begins at, and of those that it adds up;
+    -1 if it is not known."""
     root: Any = values.get("outputs" if is_grad else "tensors")
     # torch puts it into a tuple as it goes on.
     if type(root) is tuple and len(root) == 1:
         root = root[0]
     node = grad_fn_of(root) if is_tensor(root) else None
-    return sequence(node) if node is not None else -1
+    return (sequence(node), added_up(node)) if node is not None else (-1, ())
 
 
-def _twice(by: RawBackward, root: int, nodes: list[Any]) -> Twice:
-    """What the loss that began at `root`, with this graph, is to that of the backward `by`."""
+def _twice(by: RawBackward, root: int, summed: tuple[int, ...], nodes: list[Any]) -> Twice:
+    """What the loss that began at `root`, with this graph, is to that of the backward `by`. The sum
+    in `(a + b).backward()` is a new one each time."""
     if root < 0 or by.root < 0:
         return ""
-    if root == by.root:
+    if root == by.root or (summed and summed == by.summed):
         return "same"
     if by.root in map(sequence, nodes):
         return "whole"

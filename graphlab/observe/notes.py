@@ -211,9 +211,10 @@ class RawBackward:
     cleared_at: Spot | None = None
     # The GradScaler that has scaled its loss.
     scaler: weakref.ref[Any] | None = None
-    # The node that it began at, if it was inspected; and, where another backward had freed its
-    # graph, what its loss is to that one's.
+    # The node that it began at, if it was inspected, and those that it adds up; and, where another
+    # backward had freed its graph, what its loss is to that one's.
     root = -1
+    summed: tuple[int, ...] = ()
     twice: Twice = ""
     raised_type: str | None = None
     problems: Sequence[Problem] = ()

@@ -32,9 +32,23 @@ def _beside(x: Any) -> tuple[Any, Any]:
     return inner.sum(), inner.mean()
 
 
+def _summed(x: Any) -> tuple[Any, Any]:
+    one, two = x.exp().sum(), x.sin().sum()
+    return one + two + 1.0, 1.0 + (one + two)
+
+
+def _other_sum(x: Any) -> tuple[Any, Any]:
+    one, two = x.exp().sum(), x.sin().sum()
+    return one + two, one + x.cos().sum()
+
+
 @pytest.mark.parametrize(
-    ("losses", "twice"), [(_same, "same"), (_whole, "whole"), (_part, "part"), (_beside, "")]
-)
+    ("losses", "twice"),
+    [
+        (_same, "same"), (_whole, "whole"), (_part, "part"), (_beside, ""),
+        (_summed, "same"), (_other_sum, ""),
+    ],
+)  # fmt: skip
 def test_two_losses_of_one_graph(losses: Callable[[Any], tuple[Any, Any]], twice: str) -> None:
     x = torch.ones(3, requires_grad=True)
     session = graphlab.watch()

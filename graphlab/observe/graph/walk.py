@@ -364,3 +364,15 @@ def _one_less(key: int) -> None:
     if not PROCESS.alive[key]:
         del PROCESS.alive[key]
         PROCESS.gone.append(key)
+
+
+def added_up(node: Any, depth: int = 8) -> tuple[int, ...]:
+    """The numbers of the nodes that a sum adds up, those of sums in it among them; () for what is
+    no sum."""
+    if operation(node) != "AddBackward0":
+        return ()
+    found: list[int] = []
+    for each, _ in node.next_functions:
+        if each is not None:
+            found += (added_up(each, depth - 1) if depth else ()) or (sequence(each),)
+    return tuple(sorted(found))
