@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from graphlab.fix.reach import given_up, only_asked, reached, reached_by_any
+from graphlab.fix.reach import frozen_apart, given_up, only_asked, reached, reached_by_any
 from graphlab.language import message
 from graphlab.rules.attacks import only_attacks
 from graphlab.rules.repair.trained.frozen import meant_to_train
@@ -172,8 +172,9 @@ def _thawed(before: Trace, after: Trace) -> str:
         for at, each in enumerate(before.tensors)
         if each.kind == "parameter" and not each.requires_grad and at not in known | said
     }
-    reached = sorted(reached_by_any(after))
-    return next((name for at in reached if (name := after.tensors[at].name) in frozen and name), "")
+    reached = [after.tensors[at].name for at in sorted(reached_by_any(after))]
+    thawed = (name for name in reached if name and name in frozen)
+    return next((name for name in thawed if not frozen_apart(before, after, name)), "")
 
 
 def _lost(before: Trace, after: Trace) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from graphlab.trace.model import Backward, Trace
+from graphlab.trace.module_sightings import OneNetwork
 
 # How many backwards of a loss tell that only the first one reaches a parameter.
 _TURNS = 3
@@ -79,3 +80,15 @@ def _first_backwards(trace: Trace) -> dict[str, Backward]:
         if isinstance(event, Backward):
             found.setdefault(event.loss, event)
     return {loss: event for loss, event in found.items() if event.raised is None}
+
+
+def frozen_apart(before: Trace, after: Trace, name: str) -> bool:
+    """Whether what was frozen as `name` is frozen still under the other name of what was one
+    network and is two."""
+    frozen = {each.name for each in after.tensors if not each.requires_grad}
+    for each in before.sightings:
+        if isinstance(each, OneNetwork):
+            for one, other in ((each.one, each.other), (each.other, each.one)):
+                if name.startswith(f"{one}.") and other + name[len(one) :] in frozen:
+                    return True
+    return False

@@ -8,6 +8,7 @@ from graphlab.language import Message, key_of, message
 from graphlab.rules.refusals import made_by, refused_backwards, refused_operations
 from graphlab.rules.repair.asked.requiring import hook_where_grad
 from graphlab.rules.repair.calls import not_reentrant_at_all
+from graphlab.rules.repair.copies import copy_object
 from graphlab.rules.repair.graph.cuts import graph_kept
 from graphlab.rules.repair.graph.guards import called_with_gradients
 from graphlab.rules.repair.graph.kept_apart import gradients_with_graph
@@ -18,6 +19,7 @@ from graphlab.rules.rule import Rule
 from graphlab.rules.words import by_in_line
 from graphlab.trace.finding import Finding, Help
 from graphlab.trace.model import Backward, Refused, Trace
+from graphlab.trace.module_sightings import OneNetwork
 
 # How what was made without a graph is told of.
 _UNASKED = "observed.by.unasked"
@@ -49,7 +51,18 @@ def _others(trace: Trace, event: Backward) -> Iterator[Help]:
     yield from not_reentrant_at_all(trace, event.at)
     yield from gradients_with_graph(trace, event)
     yield from kept_as_tensor(trace, event.cut, event.cut_by)
+    if "requires_grad" in event.cut_by:
+        yield from _copied(trace)
     yield from trains_what_it_holds(trace)
+
+
+def _copied(trace: Trace) -> Iterator[Help]:
+    """A copy under the second of two names of one network: who froze the one meant two."""
+    for each in trace.sightings:
+        if isinstance(each, OneNetwork) and each.at is not None and not each.were_two:
+            found = copy_object(trace, each.at)
+            if found is not None:
+                yield found
 
 
 def _kept(trace: Trace, event: Refused) -> Iterator[Help]:

@@ -335,3 +335,39 @@ def test_a_draw_for_the_other_step_alone_stays_without_one(fix: Fix) -> None:
     )
     code, text, _ = fix(text)
     assert code == 1 and "return self.gen(torch.randn(8, 3)).detach()\n" in text
+
+
+FROZEN_TWIN = """
+import copy
+
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+
+
+class Agent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.online = nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2))
+        self.online_target = self.online
+        self.online_target.requires_grad_(False)
+
+
+agent = Agent()
+optimizer = torch.optim.Adam(agent.parameters(), lr=0.01)
+for turn in range(8):
+    now, then = torch.randn(8, 3), torch.randn(8, 3)
+    wanted = now[:, :1] + 0.9 * agent.online_target(then).max(1, keepdim=True).values
+    loss = (agent.online(now).max(1, keepdim=True).values - wanted).square().mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+def test_a_target_that_was_frozen_under_its_own_name_is_a_copy(fix: Fix) -> None:
+    code, text, verdicts = fix(FROZEN_TWIN)
+    assert (code, verdicts[0]) == (0, "proved")
+    wanted = "self.online_target = copy.deepcopy(self.online)"
+    assert text == FROZEN_TWIN.replace("self.online_target = self.online", wanted)
