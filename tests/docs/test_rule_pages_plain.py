@@ -600,34 +600,46 @@ def listening(oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
         yield
 
 
-def _has_one_of(node: Any, wanted: list[Any]) -> bool:
-    """Whether one of the nodes `wanted` is behind `node`."""
-    inner = [each for each, _ in node.next_functions if each is not None] if node else []
-    return node in wanted or any(_has_one_of(each, wanted) for each in inner)
+def _behind(root: Any) -> Iterator[Any]:
+    """Each node of a graph once: the ways through an RNN's are too many to go one by one."""
+    pending, seen = [root] if root else [], set()
+    while pending:
+        node = pending.pop()
+        if node not in seen:
+            seen.add(node)
+            yield node
+            pending += [each for each, _ in node.next_functions if each is not None]
 
 
-def _cancels(node: Any) -> bool:
-    """Whether a sum behind `node` adds what its other summand takes off."""
-    inner = [each for each in node.next_functions if each[0] is not None] if node else []
-    if inner and node.name() == "AddBackward0" and len(inner) == 2:
-        for one, other in (inner, inner[::-1]):
-            if other[0].name() == "SubBackward0" and other[0].next_functions[1] == one:
-                return True
-    return any(_cancels(each) for each, _ in inner)
+def _has_one_of(root: Any, wanted: list[Any]) -> bool:
+    """Whether one of the nodes `wanted` is behind `root`."""
+    return any(node in wanted for node in _behind(root))
 
 
-def _forgets_the_gradient(node: Any) -> bool:
-    """Whether a custom backward behind `node` gives the same for another gradient."""
-    inner = [each for each, _ in node.next_functions if each is not None] if node else []
-    kind = getattr(type(node), "_forward_cls", None)
-    if kind is not None and kind.__module__ == "__main__":
+def _cancels(root: Any) -> bool:
+    """Whether a sum behind `root` adds what its other summand takes off."""
+    for node in _behind(root):
+        inner = [each for each in node.next_functions if each[0] is not None]
+        if node.name() == "AddBackward0" and len(inner) == 2:
+            for one, other in (inner, inner[::-1]):
+                if other[0].name() == "SubBackward0" and other[0].next_functions[1] == one:
+                    return True
+    return False
+
+
+def _forgets_the_gradient(root: Any) -> bool:
+    """Whether a custom backward behind `root` gives the same for another gradient."""
+    for node in _behind(root):
+        kind = getattr(type(node), "_forward_cls", None)
+        if kind is None or kind.__module__ != "__main__":
+            continue
         shape = tuple(node._input_metadata[0].shape)
         with contextlib.suppress(RuntimeError, ValueError, TypeError):
             one, other = (kind.backward(node, torch.full(shape, value)) for value in (1.0, 2.0))
             single = isinstance(one, torch.Tensor) and bool(one.any())
             if single and torch.equal(one, other):
                 return True
-    return any(map(_forgets_the_gradient, inner))
+    return False
 
 
 def run(source: str, name: str) -> dict[str, Any]:
