@@ -20,7 +20,8 @@ LAYERS = {
 }
 READS = {
     "one": lambda out, head: head(out[:, -1]),
-    "behind a layer": lambda out, head: head(out).relu()[:, 0, :],
+    "behind a layer": lambda out, head: head(out).relu()[:, 4, :],
+    "first": lambda out, head: head(out[:, 0]),
     "mean": lambda out, head: head(out.mean(1)),
     "all": lambda out, head: head(out).flatten(1),
     "two": lambda out, head: head(out[:, 0] + out[:, 1]),
@@ -60,11 +61,18 @@ def _codes(layer: str, first: bool, read: str) -> list[str]:
     return [each for each in _found(program) if each == "GL143"]
 
 
-@pytest.mark.parametrize("read", ["one", "behind a layer", "mean"])
+@pytest.mark.parametrize("read", ["one", "behind a layer"])
 @pytest.mark.parametrize("layer", LAYERS)
 def test_a_layer_that_takes_the_sequence_first(layer: str, read: str) -> None:
     assert _codes(layer, False, read) == ["GL143"]
     assert _codes(layer, True, read) == []
+
+
+@pytest.mark.parametrize("read", ["first", "mean"])
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_class_token_or_a_mean_is_an_attentions(layer: str, read: str) -> None:
+    """Of a recurrent layer it may be one agent of several, or all of them."""
+    assert _codes(layer, False, read) == ([] if layer == "lstm" else ["GL143"])
 
 
 @pytest.mark.parametrize("read", ["all", "two", "detached"])

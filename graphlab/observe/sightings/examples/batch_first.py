@@ -89,7 +89,7 @@ class BatchesRead:
             if node is None or module is None or id(module) in self._found:
                 continue
             reader, taken = _taken(node, given.shape, readers)
-            if reader is not None:
+            if reader is not None and _reads_time(module, reader, taken, given.shape[1]):
                 self._note(module, given, reader, taken, frame)
         self._given.clear()
 
@@ -144,13 +144,29 @@ def _taken(
     return None, "one"
 
 
+def _reads_time(module: Any, reader: Any, taken: str, size: int) -> bool:
+    """Whether what is taken is what one takes of time: the last step, or of an attention the first,
+    a class token's, or the mean. Else the second dimension may be agents, of which the program
+    takes one, or all of them together."""
+    attends = not is_a(module, _LAYERS)
+    if taken == "mean":
+        return attends
+    index = saved_number(reader, "index")
+    if type(index) is not int:
+        return False
+    return _signed(index) % size == size - 1 or (attends and index == 0)
+
+
+def _signed(number: int) -> int:
+    """torch keeps -1 as an unsigned number."""
+    return number - (1 << 64) if number >= 1 << 63 else number
+
+
 def _dims(node: Any) -> tuple[int, ...]:
     """The dimensions that a node takes one of, or goes over, of three."""
     told = saved_number(node, "dim")
     dims = told if isinstance(told, tuple) else (told,)
-    # torch keeps -1 as an unsigned number.
-    signed = [each - (1 << 64) if each >= 1 << 63 else each for each in dims if type(each) is int]
-    return tuple(each % 3 for each in signed)
+    return tuple(_signed(each) % 3 for each in dims if type(each) is int)
 
 
 def _built(kind: str, name: str, where: list[str]) -> Location | None:
