@@ -371,3 +371,30 @@ def test_a_target_that_was_frozen_under_its_own_name_is_a_copy(fix: Fix) -> None
     assert (code, verdicts[0]) == (0, "proved")
     wanted = "self.online_target = copy.deepcopy(self.online)"
     assert text == FROZEN_TWIN.replace("self.online_target = self.online", wanted)
+
+
+LISTED = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+weight = nn.Parameter(torch.randn(3, 1))
+bias = torch.zeros(1)
+params = [weight, bias]
+optimizer = torch.optim.Adam(params, lr=0.01)
+for turn in range(8):
+    x = torch.randn(8, 3)
+    loss = (x @ params[0] + params[1] - x[:, :1] - 1).square().mean()
+    grads = torch.autograd.grad(loss, params, create_graph=True)
+    fast = [p - 0.1 * g for p, g in zip(params, grads)]
+    later = (x @ fast[0] + fast[1] - x[:, :1] - 1).square().mean()
+    optimizer.zero_grad()
+    later.backward()
+    optimizer.step()
+"""
+
+
+def test_a_weight_that_a_list_holds_requires_grad_where_it_is_made(fix: Fix) -> None:
+    code, text, verdicts = fix(LISTED)
+    assert (code, verdicts[0]) == (0, "proved")
+    assert "bias = torch.zeros(1)\nbias.requires_grad_(True)\nparams" in text

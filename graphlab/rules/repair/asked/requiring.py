@@ -41,7 +41,7 @@ def required_before_use(trace: Trace, event: Backward) -> Iterator[Help]:
 
 def required_where_made(trace: Trace, event: Backward) -> Iterator[Help]:
     """``x.requires_grad_(True)`` behind the statement that makes `x`, where the gradient is asked
-    for in a function that is given it: there the forward has run."""
+    for in a function that is given it, or knows it as a global: there the forward has run."""
     tensor = trace.tensors[event.subject] if event.subject is not None else None
     asked, file = Rewriting.of(trace, event.at), Rewriting.of(trace, event.cut)
     if tensor is None or tensor.kind == "parameter" or asked is None or file is None:
@@ -55,7 +55,10 @@ def required_where_made(trace: Trace, event: Backward) -> Iterator[Help]:
         else set[str]()
     )
     target = made.targets[0] if isinstance(made, ast.Assign) else None
-    if tensor.name not in given or not isinstance(target, ast.Name) or made is None:
+    if not isinstance(target, ast.Name) or made is None:
+        return
+    known = tensor.name == target.id and file.function(made) in (None, function)
+    if tensor.name not in given and not known:
         return
     place = file.whole(made)[1]
     line = f"{' ' * made.col_offset}{target.id}.requires_grad_(True)\n"
