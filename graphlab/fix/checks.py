@@ -13,7 +13,7 @@ from graphlab.fix.reach import frozen_apart, given_up, only_asked, reached, reac
 from graphlab.language import message
 from graphlab.rules.attacks import only_attacks
 from graphlab.rules.repair.trained.frozen import meant_to_train
-from graphlab.rules.steps import own_losses
+from graphlab.rules.steps import losses_of_each
 from graphlab.trace.finding import Finding
 from graphlab.trace.model import (
     Backward,
@@ -203,10 +203,11 @@ def _lost(before: Trace, after: Trace) -> Iterator[str]:
     reached_before = reached(before)
     # A program that died early may not have come to the losses of all optimizers.
     own = {
-        trace.optimizers[at].name: loss
+        trace.optimizers[at].name: losses
         for trace in (after, before)
-        for at, loss in own_losses(trace).items()
+        for at, losses in losses_of_each(trace).items()
     }
+    known = {loss for losses in own.values() for loss in losses}
     for loss, places in reached_before.items():
         if loss in reached_after or not places:
             continue
@@ -247,7 +248,7 @@ def _lost(before: Trace, after: Trace) -> Iterator[str]:
             still = {names[at] for at in reached_after[loss]}
             missing = [name for name, at in owned.items() if at in places and name not in still]
             mine = own.get(optimizer.name)
-            if mine is not None and mine != loss and loss in own.values():
+            if mine is not None and loss not in mine and loss in known:
                 # Another optimizer's loss may be kept from it, as long as its own is not.
                 missing = [name for name in missing if name not in any_after]
             if missing:
@@ -339,7 +340,7 @@ def _asks_for_none(trace: Trace) -> bool:
 
 
 def _wrong(trace: Trace) -> Iterator[str]:
-    own = own_losses(trace)
+    own = losses_of_each(trace)
     for event in trace.events:
         if isinstance(event, Backward) and any(p.state == "bypassed" for p in event.problems):
             yield message("fix.gradients.changed", call=event.call)
@@ -348,9 +349,9 @@ def _wrong(trace: Trace) -> Iterator[str]:
         name = trace.optimizers[event.optimizer].name
         if event.leftover:
             yield message("fix.gradients.again", name=name)
-        mine = own.get(event.optimizer)
-        others = {loss for at, loss in own.items() if at != event.optimizer} - {mine}
-        for share in _shares(event) if mine is not None else ():
+        mine = own.get(event.optimizer, set())
+        others = {loss for losses in own.values() for loss in losses} - mine
+        for share in _shares(event) if mine else ():
             if share.loss in others and share.share > _ROUNDING:
                 part = f"{share.share:.2g}"
                 yield message("fix.gradients.another", share=part, name=name, loss=share.loss)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
-from graphlab.rules.steps import losses_by_name, own_losses
+from graphlab.rules.steps import all_losses_by_name, losses_by_name, own_losses
 from graphlab.trace.model import Backward, Mix, Share, Step, Trace
 
 # (optimizer, its own loss, its worst step, that step's mix, the other optimizers' losses)
@@ -23,6 +24,7 @@ def harmful(trace: Trace) -> list[Mixture]:
     # Conflicting losses are reported only if no step went uphill, and once.
     conflicts = [*_steps_with_mixture(trace, _losses_conflict)][:1]
     found = harms or conflicts or [*_steps_with_mixture(trace, _all_parameters, _leaking(trace))]
+    found = found or [*_mixed_with_several(trace)]
     return found or [
         each for each in _steps_with_mixture(trace, _all_parameters) if _left_since(trace, *each)
     ]
@@ -37,10 +39,12 @@ def _steps_with_mixture(
     trace: Trace,
     bad: Callable[[Mix, str, set[str]], bool],
     leaking: dict[int, set[str]] | None = None,
+    own: dict[int, str] | None = None,
 ) -> Iterator[Mixture]:
     """One for each optimizer of whose sampled steps with mixed gradients at least half are `bad`.
-    `leaking` has the losses to look for by optimizer, else all other optimizers' are."""
-    own = own_losses(trace)
+    `leaking` has the losses to look for by optimizer, else all other optimizers' are; `own` has a
+    loss of each optimizer."""
+    own = own_losses(trace) if own is None else own
     for index, mine in own.items() if len(own) > 1 else ():
         others = {loss for at, loss in own.items() if at != index}
         if leaking is not None:
@@ -93,18 +97,44 @@ def _losses_conflict(mix: Mix, mine: str, others: set[str]) -> bool:
 def _leaking(trace: Trace) -> dict[int, set[str]]:
     """For each optimizer the losses of others that reach it, while its own loss is kept from
     theirs: the program means to train them apart. Losses must be told by their names."""
-    named = losses_by_name(trace)
+    return _leaking_among(trace, {at: [loss] for at, loss in losses_by_name(trace).items()})
+
+
+def _leaking_among(trace: Trace, named: dict[int, list[str]]) -> dict[int, set[str]]:
     reached: dict[str, set[int]] = {}
     for event in trace.events:
         if isinstance(event, Backward):
             reached.setdefault(event.loss, set()).update(event.reached)
     found: dict[int, set[str]] = {}
     for index, mine in named.items():
-        for other, loss in named.items():
+        for other, losses in named.items():
             theirs = set(trace.optimizers[other].owns)
-            if loss != mine and reached[loss] & theirs and not reached[mine] & theirs:
-                found.setdefault(index, set()).add(loss)
+            if {*mine} & {*losses} or any(reached[each] & theirs for each in mine):
+                continue
+            leaking = {each for each in losses if reached[each] & theirs}
+            if leaking:
+                found.setdefault(index, set()).update(leaking)
     return found
+
+
+def _mixed_with_several(trace: Trace) -> Iterator[Mixture]:
+    """Those of an optimizer that has several losses by their names, as ``errD_real`` and
+    ``errD_fake``. Each stands for all of them where it has the largest part."""
+    named = all_losses_by_name(trace)
+    several = {index for index, losses in named.items() if len(losses) > 1}
+    if not several:
+        return
+    leaking = _leaking_among(trace, named)
+    own = {index: max(losses, key=partial(_part, trace, index)) for index, losses in named.items()}
+    for each in _steps_with_mixture(trace, _all_parameters, leaking, own):
+        if each[0] in several:
+            yield each
+
+
+def _part(trace: Trace, index: int, loss: str) -> float:
+    """The sum of what a loss has of an optimizer's sampled steps."""
+    mixes = [e.mix for e in trace.events if isinstance(e, Step) and e.optimizer == index and e.mix]
+    return sum(each.share for mix in mixes for each in mix.shares if each.loss == loss)
 
 
 def _left_since(

@@ -72,19 +72,36 @@ def own_losses(trace: Trace) -> dict[int, str]:
     return {index: loss for index, loss in pairs.items() if counts[loss] == 1}
 
 
+def losses_of_each(trace: Trace) -> dict[int, set[str]]:
+    """The losses that each optimizer minimises, several where its name says so."""
+    found = {index: {loss} for index, loss in own_losses(trace).items()}
+    named = all_losses_by_name(trace)
+    counts = Counter(loss for losses in named.values() for loss in losses)
+    for index, losses in named.items():
+        if index not in found and all(counts[each] == 1 for each in losses):
+            found[index] = {*losses}
+    return found
+
+
 def losses_by_name(trace: Trace) -> dict[int, str]:
     """The one loss whose name shares a part with an optimizer's, or with its networks'."""
-    losses = {event.loss for event in trace.events if isinstance(event, Backward)}
-    pairs: dict[int, str] = {}
+    named = all_losses_by_name(trace)
+    return {index: found[0] for index, found in named.items() if len(found) == 1}
+
+
+def all_losses_by_name(trace: Trace) -> dict[int, list[str]]:
+    """All losses whose names do, ``errD_real`` and ``errD_fake`` for ``optimizerD``."""
+    losses = {event.loss: None for event in trace.events if isinstance(event, Backward)}
+    named: dict[int, list[str]] = {}
     for index, optimizer in enumerate(trace.optimizers):
         owners = {trace.tensors[at].owner or "" for at in optimizer.owns} | {
             _part(trace, optimizer)
         }
         mine = name_parts(optimizer.name) | {w for owner in owners for w in name_parts(owner)}
         found = [loss for loss in losses if name_parts(loss) & mine]
-        if len(found) == 1:
-            pairs[index] = found[0]
-    return pairs
+        if found:
+            named[index] = found
+    return named
 
 
 def _part(trace: Trace, optimizer: OptimizerInfo) -> str:
