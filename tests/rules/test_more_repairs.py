@@ -405,3 +405,19 @@ def test_a_module_in_place_is_built_out_of_place() -> None:
     script = Script(source)
     found = outcomes(source, built_not_in_place(script.trace(), script.at("y = self.act(x)")))
     assert found == [source.replace("inplace=True", "")]
+
+
+@pytest.mark.parametrize(
+    ("head", "knows"),
+    [
+        ("def main():\n    opt = SGD(net.parameters())\n", True),
+        ("def step(net, opt):\n", True),
+        ("def main():\n    opt = SGD(net.parameters())\n\n\ndef step(net):\n", False),
+    ],
+)
+def test_gradients_are_cleared_where_the_optimizer_is_known(head: str, knows: bool) -> None:
+    line = "    scaler.scale(net(1)).backward()\n"
+    script = Script(head + line)
+    helps = cleared_before(script.trace(), script.at(line.strip()), "opt")
+    wanted = [f"{head}    opt.zero_grad()\n{line}"] if knows else []
+    assert outcomes(head + line, helps) == wanted

@@ -69,8 +69,8 @@ def cleared_before(trace: Trace, backward: Location | None, name: str) -> Iterat
     statement = file.statement(backward.line) if file is not None and backward else None
     if file is None or statement is None or not re.fullmatch(r"[A-Za-z_][\w.]*", name):
         return
-    here, root = file.spelled(statement, name), re.escape(name.split(".")[0])
-    if here == name and not re.search(rf"^{root}\b.* = ", file.source, re.M):
+    here = file.spelled(statement, name)
+    if here == name and not _knows(file, statement, name.split(".")[0]):
         return
     if statement in file.body(statement):
         place = file.whole(statement)[0]
@@ -80,3 +80,14 @@ def cleared_before(trace: Trace, backward: Location | None, name: str) -> Iterat
         )
         if found is not None:
             yield found
+
+
+def _knows(file: Rewriting, statement: ast.stmt, name: str) -> bool:
+    """Whether the module, or the function of the statement, gives the variable a value."""
+    function = file.function(statement)
+    if function is not None:
+        given = {each.arg for each in ast.walk(function.args) if isinstance(each, ast.arg)}
+        stored = (each for each in ast.walk(function) if isinstance(each, ast.Name))
+        if name in given or any(e.id == name and isinstance(e.ctx, ast.Store) for e in stored):
+            return True
+    return re.search(rf"^{re.escape(name)}\b.* = ", file.source, re.M) is not None
