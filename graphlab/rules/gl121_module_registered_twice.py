@@ -24,8 +24,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             yield Finding(
                 code,
                 name,
-                # Nobody begins with two networks to train one under both names.
-                "warning" if each.were_two else severity,
+                "warning" if each.were_two or _is_averaged(trace, each) else severity,
                 summary=message(
                     f"training.gl121.{'were_two' if each.were_two else 'one'}",
                     kind=each.kind,
@@ -52,6 +51,12 @@ def check(trace: Trace) -> Iterator[Finding]:
             help=(Help(message("training.gl121.help")),),
             measured={"times": float(each.times)},
         )
+
+
+def _is_averaged(trace: Trace, each: OneNetwork) -> bool:
+    """Whether a run that went well mixes the one into the other, and so into itself. Nobody means
+    that, nor begins with two networks to train one under both names."""
+    return trace.outcome == "completed" and mixed_into(trace, each)
 
 
 def _help(trace: Trace, each: OneNetwork) -> Help:
