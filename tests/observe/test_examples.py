@@ -15,7 +15,7 @@ LAYERS = {
     "lstm": lambda first: nn.LSTM(3, 8, bidirectional=True, batch_first=first),
     "attention": lambda first: Attention(first),
     "encoder": lambda first: nn.TransformerEncoder(
-        nn.TransformerEncoderLayer(8, 2, 16, batch_first=first), 1
+        nn.TransformerEncoderLayer(8, 2, 16, batch_first=first), 1, enable_nested_tensor=False
     ),
 }
 READS = {
