@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from graphlab.language import message
 from graphlab.language.lists import listing
-from graphlab.rules.repair.anew.totals import adds_to, only_summed
+from graphlab.rules.repair.anew.totals import added_in, only_summed
 from graphlab.source.blocks import Block, Edit, bound_names, read_names, shared_names
 from graphlab.source.effects.idle.rebinding import written_in_turns
 from graphlab.source.places import nodes_in
@@ -77,9 +77,12 @@ def _detach_variable(
         choice = message("fix.meant.carried", names=kept) if kept else choice
         outer = _bound_around(block, at, body, first)
         if ends:
-            return replace(_detached(block, at, first), choice=choice) if outer else None
+            # The graph of a total would end there, and its number grow on.
+            total = next((e.name for e in first if added_in(body, e.name)), None)
+            grows = message("fix.meant.summed", name=total) if total else choice
+            return replace(_detached(block, at, first), choice=grows) if outer else None
         # A loss that several turns add to goes back through all of them.
-        if any(adds_to(e, event.loss) for each in body for e in ast.walk(each)):
+        if added_in(body, event.loss):
             outer = None
         found = _detached(*outer, first) if outer is not None else _detached(block, at, first)
         return replace(found, choice=choice)
@@ -106,17 +109,15 @@ def _bound_around(
     """The body of the loop, where it binds them and the backward stands under a condition in it:
     the turns in which there is none hand them on as well."""
     line, names = block.statements[at].lineno, {each.name for each in carriers}
-    here = next((i for i, each in enumerate(body) if each.lineno <= line <= _end(each)), None)
+    here = next(
+        (i for i, each in enumerate(body) if each.lineno <= line <= (each.end_lineno or 0)), None
+    )
     if here is None or not isinstance(body[here], ast.If):
         return None
     if not all(any(name in bound_names(each) for each in body) for name in names):
         return None
-    outer = Block("".join(block.lines), block.file, body[0].lineno, _end(body[-1]))
+    outer = Block("".join(block.lines), block.file, body[0].lineno, body[-1].end_lineno or 0)
     return (outer, here) if len(outer.statements) == len(body) else None
-
-
-def _end(statement: ast.stmt) -> int:
-    return statement.end_lineno or statement.lineno
 
 
 def _through_library(trace: Trace, name: str) -> bool:

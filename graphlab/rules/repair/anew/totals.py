@@ -86,6 +86,11 @@ def adds_to(statement: ast.AST, last: str) -> bool:
     )
 
 
+def added_in(body: list[ast.stmt], name: str) -> bool:
+    """Whether some statement among these, or in them, adds to a variable."""
+    return any(adds_to(e, name) for each in body for e in ast.walk(each))
+
+
 def begins(node: ast.AST, last: str) -> bool:
     """``total = 0``, or a tensor of zeros."""
     if not isinstance(node, ast.Assign) or len(node.targets) != 1:
