@@ -147,8 +147,9 @@ def never_stepped(trace: Trace) -> list[NeverStepped]:
         if moved & set(optimizer.owns):
             continue
         # A run without any step may be there to look at gradients alone: then nobody needs an
-        # optimizer to clear them.
-        if not (meant or optimizer.scheduled or optimizer.zeroed >= LEAST_BACKWARDS):
+        # optimizer to clear them. Where a line steps it, this run, or rank, has not come to that.
+        clears = optimizer.zeroed >= LEAST_BACKWARDS and not _names_its_step(trace, optimizer)
+        if not (meant or optimizer.scheduled or clears):
             held = _held_back(trace, fates, index)
             found += [held] if held is not None else []
             continue
@@ -193,8 +194,7 @@ def _held_back(trace: Trace, fates: list[Fate], index: int) -> NeverStepped | No
 def _by_another_name(trace: Trace, fate: Fate, optimizer: OptimizerInfo) -> Step | None:
     """The step that another optimizer takes each time after the backward of `fate`, as well as one
     at a line of its own, while the program nowhere says that this one steps."""
-    word = f"{optimizer.name.rpartition('.')[2]}.step("
-    if any(word in text for text in trace.sources.values()):
+    if _names_its_step(trace, optimizer):
         return None
     after, mine = False, []
     for event in trace.events:
@@ -211,6 +211,12 @@ def _by_another_name(trace: Trace, fate: Fate, optimizer: OptimizerInfo) -> Step
         for each in trace.events
     )
     return other if elsewhere else None
+
+
+def _names_its_step(trace: Trace, optimizer: OptimizerInfo) -> bool:
+    """Whether the program says somewhere that the optimizer steps."""
+    word = f"{optimizer.name.rpartition('.')[2]}.step("
+    return any(word in text for text in trace.sources.values())
 
 
 def _in_its_place(trace: Trace, fate: Fate) -> Step | None:

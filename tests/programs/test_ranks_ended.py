@@ -30,6 +30,12 @@ import torch.distributed as dist
 dist.init_process_group("gloo")
 rank = dist.get_rank()
 weight = torch.nn.Parameter(torch.ones(3))
+def ready():
+    with open(f"making-{rank}", "w") as file:
+        file.write(str(os.getpid()))
+    os.rename(f"making-{rank}", f"ready-{rank}")
+
+
 for step in range(10**6):
     weight.sum().backward()
 """
@@ -37,14 +43,14 @@ for step in range(10**6):
 ON_ITS_WAY = """\
     if step == 6:
         dist.barrier()
-        print("ready", os.getpid(), flush=True)
+        ready()
     time.sleep(0.02 + 0.1 * rank)
 """
 # One waits in a call that the other never makes.
 PARTED = """\
     if step == 6:
-        print("ready", os.getpid(), flush=True)
-    if step == 7 and rank == 0:
+        ready()
+    if step == 6 and rank == 0:
         dist.barrier()
     dist.all_reduce(weight.grad)
 """
@@ -58,21 +64,22 @@ def ended(script: str, folder: Path) -> tuple[int, list[str], list[int]]:
         environ.pop(name, None)
     words = ("-m", "graphlab", "run", "--nproc", "2", "train.py", "--json", "report.json")
     process = subprocess.Popen(
-        [sys.executable, *words], cwd=folder, env=environ, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+        [sys.executable, *words], cwd=folder, env=environ, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        assert process.stdout is not None
-        ready = [line.split() for line in (process.stdout.readline(), process.stdout.readline())]
-        assert {word for word, _ in ready} == {"ready"}
+        ready = [folder / f"ready-{rank}" for rank in (0, 1)]
+        while process.poll() is None and not all(path.exists() for path in ready):
+            time.sleep(0.05)
         time.sleep(1)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=120)
+        process.wait(timeout=120)
     finally:
         process.kill()
     document = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     found = [each["code"] for each in document["findings"] if each["severity"] != "info"]
-    return process.returncode, found, [int(pid) for _, pid in ready if _alive(int(pid))]
+    pids = [int(path.read_text()) for path in ready]
+    return process.returncode, found, [pid for pid in pids if _alive(pid)]
 
 
 def _alive(pid: int) -> bool:

@@ -13,6 +13,7 @@ from graphlab.observe.lineage.freezing.frozen import frozen_by
 from graphlab.observe.names import Names, parameters_in, parameters_of
 from graphlab.observe.notes import Log
 from graphlab.observe.optimizers.registry import OptimizerRegistry, OptimizerState
+from graphlab.observe.optimizers.vectors import Sample
 from graphlab.observe.tensors import grad_of, is_parameter, requires_grad
 from graphlab.source.files import UserFiles
 from graphlab.source.objects import static
@@ -70,7 +71,16 @@ def look_over(
         and requires_grad(p)
         and not registry.gradient(p).seen
         and grad_of(p) is None
+        and not _written_by_hand(state, p)
     )
+
+
+def _written_by_hand(state: OptimizerState, parameter: Any) -> bool:
+    """Whether its values have changed since the last look, though no step of an optimizer moves
+    what has no gradient: it is an average, or its program trains it in a way of its own."""
+    known, now = state.bare.get(id(parameter)), Sample(parameter)
+    state.bare[id(parameter)] = now
+    return known is not None and now.values is not None and not known.same(parameter)
 
 
 def _keeps_its_name(parameter: Any, registry: OptimizerRegistry, names: Names) -> bool:

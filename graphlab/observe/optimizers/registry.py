@@ -17,6 +17,7 @@ from graphlab.observe.optimizers.gradients.parameters import Facts, Fingerprint,
 from graphlab.observe.optimizers.gradients.step_writes import StepWrites
 from graphlab.observe.optimizers.left_out.late import LateParameters
 from graphlab.observe.optimizers.shares import Contributions
+from graphlab.observe.optimizers.vectors import Sample
 from graphlab.observe.price.sampling import sampled
 from graphlab.observe.price.series import Series
 from graphlab.observe.tensors import WeakMap
@@ -75,6 +76,8 @@ class OptimizerState:
         self.last_spot: Spot | None = None
         self.strangers: tuple[int, ...] = ()
         self.never_reached: tuple[int, ...] = ()
+        # Values, by identity, of those that had no gradient at the last look.
+        self.bare: dict[int, Sample] = {}
         # Where a loss was cut off from `never_reached`, and for how many losses that was searched.
         # If there is none: where what forward goes past was built.
         self.cut: Cut | None = None

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
+from graphlab.source.places import nodes_in
 from graphlab.trace.ranks.joint import Joint
 from graphlab.trace.ranks.sightings import RankStep
 
@@ -40,17 +41,14 @@ def _saved(text: str) -> Iterator[ast.expr]:
     """What is saved to files that are called by the rank, by every rank."""
     if ".save(" not in text or not _RANK.search(text):
         return
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return
+    nodes = nodes_in(text)
     alone = {
         id(inner)
-        for each in ast.walk(tree)
+        for each in nodes
         if isinstance(each, ast.If) and _RANK.search(ast.unparse(each.test))
         for inner in ast.walk(each)
     }
-    for call in ast.walk(tree):
+    for call in nodes:
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
             continue
         own = len(call.args) > 1 and _RANK.search(ast.unparse(call.args[1]))

@@ -17,6 +17,7 @@ from graphlab.source.blocks import (
     bound_names,
     read_names,
 )
+from graphlab.source.places import nodes_in
 from graphlab.text import lines_with_ends
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Trace
@@ -198,12 +199,8 @@ _UNWRAPS = ("unwrap_model", "extract_model_from_parallel")
 
 def wrapped_as(source: str) -> dict[str, str]:
     """What the wrapper is called of a module that has a name of its own, by that name."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
-        return {}
     found: dict[str, set[str]] = {}
-    for each in ast.walk(tree):
+    for each in nodes_in(source):
         if not isinstance(each, ast.Assign) or not isinstance(each.value, ast.Call):
             continue
         targets = each.targets[0].elts if isinstance(each.targets[0], ast.Tuple) else each.targets

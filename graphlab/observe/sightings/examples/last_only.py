@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from graphlab.observe.graph.walk import leaf_of, sequence
 from graphlab.observe.marks import Marks
 from graphlab.observe.notes import RawBackward, Spot, located
-from graphlab.observe.sightings.watched import Looks, Watched
+from graphlab.observe.sightings.watched import Watched
 from graphlab.source.effects.assignments import target_names
 from graphlab.source.files import user_frame
 from graphlab.source.places import beside, locate, place, statement_at
@@ -34,11 +34,9 @@ class Dropped(NamedTuple):
 class LastOnes:
     def __init__(self, watched: Watched) -> None:
         self._log, self._files = watched.log, watched.files
-        self._looks = Looks()
         self._known: dict[Spot, Dropped | None] = {}
         # How often it was so at each line; None: it was not, once.
         self._seen: dict[Spot, int | None] = {}
-        self._turns: dict[Spot, int] = {}
         self._found: dict[Spot, LastOnly] = {}
         # Where the nodes began that the last backward could not have gone through.
         self._since = 0

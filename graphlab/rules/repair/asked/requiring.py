@@ -51,7 +51,7 @@ def required_where_made(trace: Trace, event: Backward) -> Iterator[Help]:
     function = asked.function(asking) if asking is not None else None
     given = (
         {each.arg for each in ast.walk(function.args) if isinstance(each, ast.arg)}
-        if (function is not None)
+        if function is not None
         else set[str]()
     )
     target = made.targets[0] if isinstance(made, ast.Assign) else None
