@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from graphlab.language import message
+from graphlab.rules.repair.examples.outside import Outside, step_outside, stepped_inside
 from graphlab.rules.repair.held.clearing import cleared_elsewhere
 from graphlab.rules.repair.held.stepping import stepped_too_early
 from graphlab.rules.repair.left_over import clear_after_step
@@ -34,6 +36,13 @@ def check(trace: Trace) -> Iterator[Finding]:
         if isinstance(each, Starved) and each.cleared is not None and each.cleared not in told:
             told.add(each.cleared)
             yield _all_lost(trace, each)
+        elif isinstance(each, Fate) and (outside := _step_outside(trace, each)) is not None:
+            if outside.sure:
+                yield _one_step(trace, each, outside)
+            elif _by_turns(each) and not never & set(each.holders):
+                yield _some_lost(trace, each, outside)
+        elif isinstance(each, Fate) and each.rarer:
+            continue
         elif isinstance(each, Fate) and _by_turns(each) and not never & set(each.holders):
             file = each.at.file if each.at is not None else ""
             if takes_gradients(trace.sources.get(file, "")):
@@ -46,6 +55,31 @@ def check(trace: Trace) -> Iterator[Finding]:
             file = each.at.file if each.at is not None else ""
             if each.left and not takes_gradients(trace.sources.get(file, "")):
                 yield _left_over(trace, each)
+
+
+def _step_outside(trace: Trace, fate: Fate) -> Outside | None:
+    """The step that stands behind the loop in which zero_grad() clears the backwards of a line."""
+    if fate.discarded < LEAST or fate.discarded < 3 * fate.applied:
+        return None
+    if not fate.cleared_by.endswith(".zero_grad()"):
+        return None
+    if any(_LOOKED_AT.search(source) for source in trace.sources.values()):
+        return None
+    return step_outside(trace, fate)
+
+
+def _one_step(trace: Trace, fate: Fate, outside: Outside) -> Finding:
+    name = trace.optimizers[fate.holders[0]].name
+    words = {"name": name, "line": outside.loop.lineno, "by": fate.cleared_by, "call": fate.call}
+    return Finding(
+        *RULE.label,
+        summary=message("training.gl112.outside", **words, lost=fate.discarded, all=fate.backwards),
+        tensor=None,
+        failed=Place(fate.at, fate.call),
+        cause=Place(outside.step, message("training.gl112.behind", line=outside.loop.lineno)),
+        help=(stepped_inside(outside) or Help(message("training.gl112.step_inside", **words)),),
+        measured={"applied": fate.applied, "discarded": fate.discarded},
+    )
 
 
 def _in_vain(trace: Trace, fate: Fate) -> bool:
@@ -133,10 +167,16 @@ def _by_turns(fate: Fate) -> bool:
     )
 
 
-def _some_lost(trace: Trace, fate: Fate) -> Finding:
+def _some_lost(trace: Trace, fate: Fate, outside: Outside | None = None) -> Finding:
     parts = 1 + round(fate.discarded / fate.applied)
     step = next((s for at in fate.holders if (s := first_step(trace, at)) is not None), None)
     edit = clear_after_step(trace, fate.cleared, step.at) if step is not None else None
+    others = [*cleared_elsewhere(trace, fate.cleared, step.at if step is not None else None)]
+    if outside is not None:
+        # Each turn is to be stepped on, or all of them together.
+        inside = stepped_inside(outside)
+        either = message("fix.meant.each_turn", line=outside.loop.lineno)
+        others = [replace(each, choice=either) for each in (inside, *others) if each is not None]
     return Finding(
         *RULE.label,
         summary=message(
@@ -150,7 +190,7 @@ def _some_lost(trace: Trace, fate: Fate) -> Finding:
         failed=Place(fate.at, fate.call),
         cause=Place(fate.cleared, fate.cleared_by),
         help=(edit or Help(message("training.gl112.once_per_step", count=parts)),),
-        others=tuple(cleared_elsewhere(trace, fate.cleared, step.at if step is not None else None)),
+        others=tuple(others),
         measured={"applied": fate.applied, "discarded": fate.discarded},
     )
 

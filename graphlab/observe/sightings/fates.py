@@ -57,18 +57,23 @@ class Fates:
         holders: tuple[int, ...],
         before: set[Spot | None],
     ) -> Iterator[Fate]:
-        """What became of the gradients of one optimizer among several that step as often: where
-        they were cleared, others may have applied theirs."""
+        """What became of the gradients of one optimizer among several that step as often, or more
+        often: where they were cleared, others may have applied theirs."""
         states = [each for each in self._ledger.registry.states if each.at in holders]
-        if len(states) < 2 or len({each.steps for each in states}) > 1 or not states[0].steps:
+        most = max((each.steps for each in states), default=0)
+        if len(states) < 2:
             return
         whole = [_end(each) for each in records]
+        alike = all(each.steps == most for each in states)
         for state in states:
+            if not state.steps or (state.steps == most and not alike):
+                continue
             ends = [_end_of(each, state.owns) for each in records]
             if any(
                 one == "D" and all_ == "A" for (one, _), (all_, _) in zip(ends, whole, strict=True)
             ):
-                yield _fate(spot, records[0].call, ends, (state.at,), before)
+                fate = _fate(spot, records[0].call, ends, (state.at,), before)
+                yield replace(fate, rarer=not alike)
 
     def _with_leftovers(self, fate: Fate, spot: Spot | None) -> Fate:
         """As it is; or, where one optimizer steps once in several backwards of this one line, with

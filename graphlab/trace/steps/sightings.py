@@ -20,6 +20,9 @@ class Fate:
     window: how many backwards each step takes, where these are several and the same each time;
     left: how many were left over, fewer than that, `times` times, when the call at `left_at`
     cleared them; of `all` backwards that were seen.
+
+    rarer: these are the gradients of one optimizer that steps more rarely than others that they are
+    for.
     """
 
     at: Location | None
@@ -37,6 +40,7 @@ class Fate:
     times: Count = 0
     all: Count = 0
     left_at: Location | None = None
+    rarer: bool = False
 
 
 @dataclass(frozen=True, slots=True)

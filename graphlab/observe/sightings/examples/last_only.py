@@ -25,10 +25,12 @@ _CALLS = ("float", "print", "str", "round")
 
 
 class Dropped(NamedTuple):
-    """The loop in front of a backward, and the statement in it that computes the loss."""
+    """The loop in front of a backward, and the statement in it that computes the loss. clears: its
+    turns clear gradients, as if each of them had a backward."""
 
     loop: ast.For
     made: ast.Assign
+    clears: bool
 
 
 class LastOnes:
@@ -43,7 +45,9 @@ class LastOnes:
 
     def found(self) -> Iterator[LastOnly]:
         for spot, each in self._found.items():
-            if (self._seen.get(spot) or 0) >= ENOUGH:
+            known = self._known[spot]
+            enough = 1 if known is not None and known.clears else ENOUGH
+            if (self._seen.get(spot) or 0) >= enough:
                 yield each
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
@@ -134,7 +138,9 @@ def _of_loop(loop: ast.For, loss: str) -> Dropped | None:
         _number(each, parents) for each in reads
     ):
         return None
-    return Dropped(loop, made)
+    calls = (each.func for each in ast.walk(loop) if isinstance(each, ast.Call))
+    clears = any(isinstance(each, ast.Attribute) and each.attr == "zero_grad" for each in calls)
+    return Dropped(loop, made, clears)
 
 
 def _own(statement: ast.stmt, name: str) -> bool:
