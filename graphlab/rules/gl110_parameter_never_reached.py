@@ -11,6 +11,7 @@ from graphlab.rules.left_aside import OF_NONE, PATIENCE, left_aside, patience
 from graphlab.rules.repair.asked.handed_over import handed_over
 from graphlab.rules.repair.asked.requiring import made_requiring
 from graphlab.rules.repair.calls import not_reentrant_at_all
+from graphlab.rules.repair.examples.missing_backward import with_backward
 from graphlab.rules.repair.given.handed_back import given_with_graph
 from graphlab.rules.repair.given.other_network import copy_instead, trained_instead
 from graphlab.rules.repair.graph.cuts import argument_cut, graph_kept
@@ -24,8 +25,9 @@ from graphlab.rules.stored import store_read
 from graphlab.rules.twins import twins
 from graphlab.rules.uncalled import not_called
 from graphlab.rules.words import by_in_line, parameter_word
+from graphlab.trace.examples.sightings import NeverBack
 from graphlab.trace.finding import Finding, Help, Place
-from graphlab.trace.model import OptimizerInfo, Refused, Trace
+from graphlab.trace.model import Location, OptimizerInfo, Refused, Trace
 from graphlab.trace.module_sightings import HeldPlain, LeftInEval
 from graphlab.trace.ranks.sightings import FULLY_SHARD
 from graphlab.trace.sightings import TermCut
@@ -66,7 +68,14 @@ def check(trace: Trace) -> Iterator[Finding]:
     for each in trace.sightings:
         if isinstance(each, HeldPlain):
             yield _plain(trace, each)
-    for optimizer in trace.optimizers:
+    # A backward that comes after the steps is GL112's.
+    forgotten = {e.optimizer: e for e in trace.sightings if isinstance(e, NeverBack)}
+    if not_called(trace, "backward") is not None:
+        forgotten = {}
+    yield from _no_backward(trace, [e for e in forgotten.values() if e.after is None])
+    for index, optimizer in enumerate(trace.optimizers):
+        if index in forgotten:
+            continue
         if optimizer.frozen_steps >= PATIENCE and optimizer.owns:
             yield _frozen(trace, optimizer)
         if optimizer.toggled and optimizer.steps >= OF_NONE and optimizer.owns:
@@ -136,6 +145,29 @@ def check(trace: Trace) -> Iterator[Finding]:
                 *copy_instead(trace, optimizer),
                 *given_with_graph(trace, optimizer),
             ),
+        )
+
+
+def _no_backward(trace: Trace, forgotten: list[NeverBack]) -> Iterator[Finding]:
+    """A loss with a graph to what is stepped, and no backward at all; told once for all optimizers
+    that step behind it."""
+    told: set[tuple[str, Location | None]] = set()
+    for each in forgotten:
+        if (each.loss, each.made) in told:
+            continue
+        told.add((each.loss, each.made))
+        optimizer = trace.optimizers[each.optimizer]
+        words = {"name": optimizer.name, "loss": each.loss}
+        edit = with_backward(trace, each)
+        yield Finding(
+            *RULE.label,
+            summary=message("training.gl110.no_backward", **words, count=each.steps),
+            tensor=unversioned(trace, optimizer.owns[0]) if optimizer.owns else None,
+            cause=Place(each.made, message("training.gl110.computed", loss=each.loss))
+            if each.made is not None
+            else None,
+            failed=Place(each.at, f"{optimizer.name}.step()"),
+            help=(edit or Help(message("training.gl110.call_it", **words)),),
         )
 
 

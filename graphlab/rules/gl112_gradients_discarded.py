@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from graphlab.language import message
+from graphlab.rules.repair.examples.missing_backward import with_backward
 from graphlab.rules.repair.examples.outside import Outside, step_outside, stepped_inside
 from graphlab.rules.repair.held.clearing import cleared_elsewhere
 from graphlab.rules.repair.held.stepping import stepped_too_early
@@ -15,6 +16,7 @@ from graphlab.rules.rule import Rule
 from graphlab.rules.steps import first_step, never_stepped
 from graphlab.source.grad_reads import takes_gradients
 from graphlab.source.wording import call_text
+from graphlab.trace.examples.sightings import NeverBack
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Backward, Location, Step, Trace
 from graphlab.trace.sightings import Starved
@@ -32,7 +34,14 @@ def check(trace: Trace) -> Iterator[Finding]:
     told: set[Location | None] = set()
     # GL111 tells of a step that is missing for some of the parameters.
     never = {each.optimizer for each in never_stepped(trace)}
+    late = {e.optimizer: e for e in trace.sightings if isinstance(e, NeverBack) and e.after}
+    for back in late.values():
+        if back.after not in told:
+            told.add(back.after)
+            yield _too_late(trace, back)
     for each in trace.sightings:
+        if isinstance(each, Starved) and each.optimizer in late:
+            continue
         if isinstance(each, Starved) and each.cleared is not None and each.cleared not in told:
             told.add(each.cleared)
             yield _all_lost(trace, each)
@@ -55,6 +64,19 @@ def check(trace: Trace) -> Iterator[Finding]:
             file = each.at.file if each.at is not None else ""
             if each.left and not takes_gradients(trace.sources.get(file, "")):
                 yield _left_over(trace, each)
+
+
+def _too_late(trace: Trace, each: NeverBack) -> Finding:
+    words = {"name": trace.optimizers[each.optimizer].name, "call": each.call}
+    return Finding(
+        *RULE.label,
+        summary=message("training.gl112.too_late", **words, count=each.steps),
+        failed=Place(each.at, f"{words['name']}.step()"),
+        cause=Place(each.after, each.call),
+        help=(
+            with_backward(trace, each) or Help(message("training.gl112.before_its_step", **words)),
+        ),
+    )
 
 
 def _step_outside(trace: Trace, fate: Fate) -> Outside | None:

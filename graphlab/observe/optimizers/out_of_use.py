@@ -62,7 +62,9 @@ def look_over(
         if called and is_parameter(p) and id(p) not in alive
     )
     # Steps that only move a schedule on, to draw it, come with nothing that gives gradients.
-    computed = sequence_counter() is None or log.now() != log.began
+    now = log.now()
+    computed = sequence_counter() is None or now != (state.looked_at or log.began)
+    state.looked_at = now
     state.never_reached = tuple(
         registry.place_of(p, None)
         for p in bare

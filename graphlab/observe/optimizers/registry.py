@@ -76,7 +76,9 @@ class OptimizerState:
         self.last_spot: Spot | None = None
         self.strangers: tuple[int, ...] = ()
         self.never_reached: tuple[int, ...] = ()
-        # Values, by identity, of those that had no gradient at the last look.
+        # What the sequence numbers of nodes had come to at the last look, and the values, by
+        # identity, of the parameters that had no gradient.
+        self.looked_at = 0
         self.bare: dict[int, Sample] = {}
         # Where a loss was cut off from `never_reached`, and for how many losses that was searched.
         # If there is none: where what forward goes past was built.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from graphlab.trace.values import Count, Location, Shape
+from graphlab.trace.values import Count, Location, OptimizerAt, Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,4 +36,19 @@ class LastOnly:
     turns: Count
 
 
-ExampleSighting = BatchReadAsTime | LastOnly
+@dataclass(frozen=True, slots=True)
+class NeverBack:
+    """`optimizer` took `steps` steps, the first at `at`, none of which had a gradient, while
+    `loss`, made at `made`, led to what it holds. after, call: the backward of that loss that came
+    behind the steps, if there was one."""
+
+    optimizer: OptimizerAt
+    at: Location | None
+    loss: str
+    made: Location | None
+    steps: Count
+    after: Location | None = None
+    call: str = ""
+
+
+ExampleSighting = BatchReadAsTime | LastOnly | NeverBack

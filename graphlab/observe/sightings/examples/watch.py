@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from graphlab.observe.sightings.examples.batch_first import BatchesRead
 from graphlab.observe.sightings.examples.last_only import LastOnes
+from graphlab.observe.sightings.examples.never_back import NeverBacks
 from graphlab.observe.sightings.watched import Watched, Watcher
 
 
@@ -13,3 +14,4 @@ def watchers_of_examples(watched: Watched) -> Iterator[Watcher]:
     """One for each kind of mistake."""
     yield BatchesRead(watched)
     yield LastOnes(watched)
+    yield NeverBacks(watched)
