@@ -8,7 +8,7 @@ from graphlab.language import Message, key_of, message
 from graphlab.rules.refusals import made_by, refused_backwards, refused_operations
 from graphlab.rules.repair.asked.requiring import hook_where_grad
 from graphlab.rules.repair.calls import not_reentrant_at_all
-from graphlab.rules.repair.copies import copy_object
+from graphlab.rules.repair.copies import copy_frozen, copy_object
 from graphlab.rules.repair.graph.cuts import graph_kept
 from graphlab.rules.repair.graph.guards import called_with_gradients
 from graphlab.rules.repair.graph.kept_apart import gradients_with_graph
@@ -53,6 +53,7 @@ def _others(trace: Trace, event: Backward) -> Iterator[Help]:
     yield from kept_as_tensor(trace, event.cut, event.cut_by)
     if "requires_grad" in event.cut_by:
         yield from _copied(trace)
+        yield from copy_frozen(trace, event.cut)
     yield from trains_what_it_holds(trace)
 
 

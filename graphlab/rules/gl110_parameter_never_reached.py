@@ -9,7 +9,7 @@ from graphlab.language import message
 from graphlab.language.lists import first_of
 from graphlab.rules.left_aside import OF_NONE, PATIENCE, left_aside, patience
 from graphlab.rules.repair.asked.handed_over import handed_over
-from graphlab.rules.repair.asked.requiring import made_requiring
+from graphlab.rules.repair.asked.requiring import made_requiring, required_before
 from graphlab.rules.repair.calls import not_reentrant_at_all
 from graphlab.rules.repair.examples.missing_backward import with_backward
 from graphlab.rules.repair.given.handed_back import given_with_graph
@@ -200,6 +200,8 @@ def _kept(trace: Trace, optimizer: OptimizerInfo) -> Iterator[Help]:
 def _needed(trace: Trace, event: Refused) -> Finding:
     """The program ended, as it was to use a gradient that is not there."""
     code, name, _ = RULE.label
+    if trace.tensors[event.tensor].kind != "parameter":
+        return _not_required(trace, event)
     cause = None
     if event.made is not None:
         cause = Place(event.made, event.made_by or message("training.gl110.unused"))
@@ -217,6 +219,25 @@ def _needed(trace: Trace, event: Refused) -> Finding:
         cause=cause,
         failed=Place(event.at, event.by),
         help=(Help(message("training.gl110.needed_help")),),
+    )
+
+
+def _not_required(trace: Trace, event: Refused) -> Finding:
+    """A leaf whose gradient is read, and that was never told to require grad."""
+    code, name, _ = RULE.label
+    words = {"tensor": trace.tensors[event.tensor].name or "", "by": event.by}
+    asked = next(made_requiring(trace, event.made), None)
+    asked = asked or next(required_before(trace, event.at, words["tensor"]), None)
+    return Finding(
+        code,
+        name,
+        "error",
+        summary=message("training.gl110.not_required", **words),
+        iteration=event.iteration,
+        tensor=unversioned(trace, event.tensor),
+        cause=Place(event.made, message("training.gl110.came")) if event.made else None,
+        failed=Place(event.at, event.by),
+        help=(asked or Help(message("training.gl110.require_it", **words)),),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from graphlab.observe.iterations import Iterations
-from graphlab.observe.lineage.cut import cut_among, lineage_of
+from graphlab.observe.lineage.cut import cut_among, lineage_of, making
 from graphlab.observe.lineage.returned import TORCH
 from graphlab.observe.lineage.trail import Trail
 from graphlab.observe.names import parameters_in, parameters_of
@@ -47,6 +47,8 @@ def missing_gradient(
         parameters, by = _of_library(tb), call_text(tb.at, "step")[0]
     else:
         parameters, by = _of_attribute(RefusedCall(tb, files))
+        if parameters and _plain(parameters[0]):
+            return _of_plain(parameters[0], by, tb, files, log, iterations)
     reached = {
         place for each in log.events if isinstance(each, RawBackward) for place in each.reached
     }
@@ -69,6 +71,34 @@ def missing_gradient(
     return RawRefused(
         log.last_seq(), (frame.f_code, offset), by, info, "no-gradient",
         iterations.iteration(frame), at, None, made,
+    )  # fmt: skip
+
+
+def _plain(tensor: Any) -> bool:
+    """Whether it is a leaf, no parameter of a module, that does not require grad and could."""
+    floats = tensor.is_floating_point() or tensor.is_complex()
+    return floats and not requires_grad(tensor) and not is_parameter(tensor)
+
+
+def _of_plain(
+    tensor: Any,
+    by: str,
+    tb: ErrorTraceback,
+    files: UserFiles,
+    log: Log,
+    iterations: Iterations,
+) -> RawRefused | None:
+    """Of a tensor that nobody told to require grad, by the name that the reader of its gradient
+    has for it."""
+    named = tb.names.tensors.get(id(tensor))
+    if named is None or named.name is None or tb.caller is None:
+        return None
+    frame, offset = tb.caller
+    made = making(frame, named.name, files, locate(frame.f_code, offset).line)
+    info = describe(tensor, named.name, "input", named.owner)
+    return RawRefused(
+        log.last_seq(), (frame.f_code, offset), by, info, "no-gradient",
+        iterations.iteration(frame), made, None, "",
     )  # fmt: skip
 
 

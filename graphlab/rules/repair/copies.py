@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 
 from graphlab.language import message
 from graphlab.source.blocks import StatementInScope
-from graphlab.source.places import nodes_in
+from graphlab.source.places import nodes_in, place
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
@@ -98,6 +99,28 @@ def copy_object(trace: Trace, at: Location) -> Help | None:
         return None
     place = file.whole(first)[0]
     return file.help(text, (place, place, "import copy\n"), (*file.span(statement), new))
+
+
+def copy_frozen(trace: Trace, at: Location | None) -> Iterator[Help]:
+    """The same where the line at `at` freezes a network that is another one's second name."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    if file is None or statement is None:
+        return
+    loop = next((e for e in file.around(statement) if isinstance(e, ast.For)), None)
+    said = ast.unparse(loop.iter) if loop is not None else ast.unparse(statement)
+    frozen = re.match(r"([\w.]+)\.(?:parameters\(\)|requires_grad_\(False\)|eval\(\))", said)
+    names = [
+        each
+        for each in ast.walk(file.tree)
+        if isinstance(each, ast.Assign)
+        and frozen is not None
+        and [ast.unparse(target) for target in each.targets] == [frozen[1]]
+    ]
+    if len(names) == 1 and isinstance(names[0].value, ast.Name | ast.Attribute):
+        found = copy_object(trace, place(names[0], file.file, source=file.source))
+        if found is not None:
+            yield found
 
 
 def mixed_into(trace: Trace, each: OneNetwork) -> bool:

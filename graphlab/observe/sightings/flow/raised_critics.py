@@ -32,17 +32,20 @@ class RaisedCritics:
         self._looks = Looks()
         self._compared: set[int] = set()
         self._scored: set[int] = set()
-        self._raised: dict[str, tuple[RawBackward, set[int]]] = {}
+        # By the name of the loss, and what a bonus in it, of entropy say, leads to.
+        self._raised: dict[str, tuple[RawBackward, set[int], set[int]]] = {}
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         if record.is_grad or not nodes or not self._looks.due(record, nodes):
+            return
+        if (beside := _raises(nodes[0])) is not None:
+            bonus = self._places(walk(beside, _LARGE))
+            self._raised[record.loss] = record, self._places(nodes), bonus
             return
         compared = [each for each in nodes if class_name(each) in _LOSSES]
         if compared:
             self._compared |= self._places(walk(compared, _LARGE))
             self._scored |= self._places(walk(_summed(nodes[0]), _LARGE))
-        elif _only_raises(nodes[0]):
-            self._raised[record.loss] = record, self._places(nodes)
 
     def _places(self, nodes: list[Any]) -> set[int]:
         """Of the parameters behind some nodes; none of a graph that is too large."""
@@ -51,9 +54,9 @@ class RaisedCritics:
         return {each for each in places if each is not None}
 
     def found(self) -> Iterator[TrainedAsNumber]:
-        for record, places in self._raised.values():
+        for record, places, bonus in self._raised.values():
             # The loss of a GAN's critic takes its output as it is, beside a penalty.
-            critics = sorted(places & self._compared - self._scored)
+            critics = sorted(places & self._compared - self._scored - bonus)
             # The actor, which it trains, is compared with nothing.
             if critics and places - self._compared:
                 at = located(record.spot)
@@ -74,18 +77,26 @@ def _summed(root: Any) -> list[Any]:
     return found
 
 
-def _only_raises(root: Any) -> bool:
-    """Whether a loss is nothing but the mean, negated, of what linear layers give."""
-    nodes, negated = [root], 0
+def _raises(root: Any) -> list[Any] | None:
+    """What else a loss is made of, the roots of those terms, if it is the mean, negated, of what
+    linear layers give, or that taken from a bonus; None if it is not."""
+    nodes, negated, beside = [root], 0, list[Any]()
     for _ in range(_DEEP):
         kinds = {class_name(each) for each in nodes}
         if kinds <= {*_LINEAR}:
-            return negated == 1
-        if len(kinds) == 1 and kinds == {"NegBackward0"}:
+            return beside if negated == 1 else None
+        if kinds == {"NegBackward0"}:
             negated += 1
+        if kinds == {"SubBackward0"} and len(nodes) == 1 and not beside:
+            negated += 1
+            (bonus, _), (taken, _) = nodes[0].next_functions
+            if bonus is None or taken is None:
+                return None
+            beside, nodes = [bonus], [taken]
+            continue
         inner = [each for each in nodes if class_name(each) not in _LINEAR]
         if any(class_name(each) not in (*_MEANS, "NegBackward0") for each in inner):
-            return False
+            return None
         nodes = [each for each in nodes if class_name(each) in _LINEAR]
         nodes += [one for each in inner for one, _ in each.next_functions if one is not None]
-    return False
+    return None

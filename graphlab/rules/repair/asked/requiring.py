@@ -18,11 +18,15 @@ def required_before_use(trace: Trace, event: Backward) -> Iterator[Help]:
     tensor = trace.tensors[event.subject] if event.subject is not None else None
     if tensor is None or tensor.name is None or tensor.kind == "parameter":
         return
-    file = Rewriting.of(trace, event.at)
-    statement = file.statement(event.at.line) if file is not None and event.at else None
+    yield from required_before(trace, event.at, tensor.name)
+
+
+def required_before(trace: Trace, at: Location | None, name: str) -> Iterator[Help]:
+    """The same of the variable `name`, whose gradient is asked for at `at`."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
     if file is None or statement is None:
         return
-    name = tensor.name
     body = file.body(statement)
     before = body[: body.index(statement)] if statement in body else []
     binding = next((at for at, each in enumerate(before) if name in _bound(each)), -1)
@@ -75,7 +79,13 @@ def made_requiring(trace: Trace, made: Location | None) -> Iterator[Help]:
     if file is None or not isinstance(statement, ast.Assign | ast.AnnAssign):
         return
     if isinstance(statement.value, ast.Call):
-        edits = file.followed(statement.value, ".requires_grad_()")
+        words = (each for each in statement.value.keywords if each.arg == "requires_grad")
+        said = next(words, None)
+        edits = (
+            [(*file.span(said.value), "True")]
+            if said is not None
+            else file.followed(statement.value, ".requires_grad_()")
+        )
         found = file.help(message("repairs.asked.made_requiring"), *edits)
         if found is not None:
             yield found
