@@ -34,7 +34,9 @@ def check(trace: Trace) -> Iterator[Finding]:
     told: set[Location | None] = set()
     # GL111 tells of a step that is missing for some of the parameters.
     never = {each.optimizer for each in never_stepped(trace)}
-    late = {e.optimizer: e for e in trace.sightings if isinstance(e, NeverBack) and e.after}
+    late = {
+        e.optimizer: e for e in trace.sightings if isinstance(e, NeverBack) and _is_late(trace, e)
+    }
     for back in late.values():
         if back.after not in told:
             told.add(back.after)
@@ -64,6 +66,13 @@ def check(trace: Trace) -> Iterator[Finding]:
             file = each.at.file if each.at is not None else ""
             if each.left and not takes_gradients(trace.sources.get(file, "")):
                 yield _left_over(trace, each)
+
+
+def _is_late(trace: Trace, each: NeverBack) -> bool:
+    """Whether its loss runs backward when several steps are over; what a backward in each turn
+    writes is cleared."""
+    fates = [e for e in trace.sightings if isinstance(e, Fate) and e.at == each.after]
+    return each.after is not None and all(2 * e.backwards < min(each.steps, 64) for e in fates)
 
 
 def _too_late(trace: Trace, each: NeverBack) -> Finding:

@@ -40,7 +40,7 @@ class LastOnly:
 class NeverBack:
     """`optimizer` took `steps` steps, the first at `at`, none of which had a gradient, while
     `loss`, made at `made`, led to what it holds. after, call: the backward of that loss that came
-    behind the steps, if there was one."""
+    behind the first of them, if there was one."""
 
     optimizer: OptimizerAt
     at: Location | None

@@ -31,7 +31,7 @@ _WORDS = ("loss", "cost", "objective", "err")
 class Bare:
     """An optimizer of the parameters `own` whose steps, the first at `spot`, had no gradient so
     far. name, made: of the loss at those of them that were looked at; last: its node at the last
-    one. after: the first backward of it, which came behind the steps."""
+    one. after: the first backward of it that came behind a step."""
 
     spot: Spot | None
     own: frozenset[int]

@@ -15,6 +15,8 @@ from graphlab.trace.steps.sightings import AskedOfInput
 
 # How many lines with a backward are looked at.
 MOST = 64
+# What lets a tensor have a gradient of its own.
+_KEEPS = ("requires_grad_", "retain_grad")
 _Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.For | ast.While
 
 
@@ -67,7 +69,7 @@ def _is_step(node: ast.AST) -> bool:
 
 
 def _leaves(scope: ast.AST | None) -> Iterator[str]:
-    """The variables that a function tells to require grad."""
+    """The variables that a function tells to require grad, or to keep their gradients."""
     for node in nodes_of(scope):
         if isinstance(node, ast.Assign):
             names = [each.id for each in node.targets if isinstance(each, ast.Name)]
@@ -86,4 +88,4 @@ def _requires_grad(node: ast.expr) -> bool:
         return False
     if any(each.arg == "requires_grad" for each in node.keywords):
         return True
-    return isinstance(node.func, ast.Attribute) and node.func.attr == "requires_grad_"
+    return isinstance(node.func, ast.Attribute) and node.func.attr in _KEEPS
