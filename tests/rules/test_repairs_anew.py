@@ -3,6 +3,8 @@ scripts."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from graphlab.language import key_of
@@ -200,6 +202,20 @@ first, second = make(G, D)
     )
     got = outcomes(source, hold_others(script.trace(), [script.tensors[1]]))
     assert got[0] == source.replace("first = Adam(critic", "first = Adam(generator")
+
+
+def test_an_optimizer_is_given_what_its_own_function_calls_what_it_returns() -> None:
+    source = (
+        "def build():\n    g_model, d_model = DDP(G()), DDP(D())\n"
+        "    one = Adam(g_model.parameters())\n    two = Adam(g_model.parameters())\n"
+        "    return g_model, d_model, one, two\n\n\ng, d, one, opt_d = build()\n"
+    )
+    script = Script(source, tensors=(parameter("g.weight"), parameter("d.weight")))
+    made = [script.at(f"{each} = Adam(g_model.parameters())") for each in ("one", "two")]
+    optimizers = (optimizer("one", at=made[0]), optimizer("opt_d", at=made[1]))
+    trace = replace(script, optimizers=optimizers).trace()
+    got = outcomes(source, hold_others(trace, [script.tensors[1]]))
+    assert source.replace("two = Adam(g_model", "two = Adam(d_model") in got
 
 
 @pytest.mark.parametrize("off", [True, False])

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from graphlab.language import message
 from graphlab.rules.repair.anew.rebuilt import rebuilt_there
-from graphlab.rules.repair.held.callers import Callers, called_here, handed_in
+from graphlab.rules.repair.held.callers import Callers, called_here, handed_in, returned_here
 from graphlab.rules.steps import name_parts
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
@@ -124,6 +124,8 @@ def hold_others(trace: Trace, missing: Sequence[TensorInfo]) -> Iterator[Help]:
             here = file.spelled(call, owner)
             if here == owner and each.at is not None:
                 here = called_here(trace, each.at, file, call, owner)
+            if here == owner and each.at is not None:
+                here = returned_here(trace, each.at, file, call, owner)
             found = file.help(
                 message("repairs.tried.give_parameters", name=each.name, owner=here),
                 (*file.span(given), f"{here}.parameters()"),
