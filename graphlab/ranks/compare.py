@@ -238,9 +238,12 @@ def _differences(
             message("ranks.of_rank", rank=rank, text=", ".join(step.rates))
             for rank, step in steps.items()
         )
-        write = only_scheduler(joint) if rows[0].step else None
+        write, who = restored_by_some(joint)
+        if write is None and rows[0].step:
+            write = only_scheduler(joint)
         for rank, step in steps.items():
-            yield rank, _apart(step, range(len(step.tensors)), "rate", write, ranks, differs)
+            every = range(len(step.tensors))
+            yield rank, _apart(step, every, "rate", write, who or ranks, differs)
     elif unlike(rows, lambda step: step.settings):
         differs = tuple(
             message("ranks.of_rank", rank=rank, text="; ".join(step.settings))

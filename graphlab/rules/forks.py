@@ -41,16 +41,16 @@ def diversion(trace: Trace, at: Location | None) -> Place | None:
     return _place(trace, at, found[0]) if len(found) == 1 else None
 
 
-def way_out(trace: Trace, at: Location | None) -> Place | None:
+def way_out(trace: Trace, at: Location | None, sure: bool = True) -> Place | None:
     """The only ``if`` that ends the loop at a line, where nothing else does: it has no condition,
-    or goes through a range that every rank has."""
+    or goes through a range that every rank has. Without being `sure`: of any loop."""
     tree = _tree(trace, at)
     loops = [
         node
         for node in (ast.walk(tree) if tree is not None else ())
         if isinstance(node, ast.For | ast.While) and at is not None and node.lineno == at.line
     ]
-    if at is None or not loops or not _goes_on(loops[0]):
+    if at is None or not loops or (sure and not _goes_on(loops[0])):
         return None
     found = [
         node

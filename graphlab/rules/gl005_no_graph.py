@@ -13,6 +13,7 @@ from graphlab.rules.repair.graph.cuts import graph_kept
 from graphlab.rules.repair.graph.guards import called_with_gradients
 from graphlab.rules.repair.graph.kept_apart import gradients_with_graph
 from graphlab.rules.repair.operations import written_in_place
+from graphlab.rules.repair.ranks.collectives import gathered_in_the_graph
 from graphlab.rules.repair.refused_call import keep_graph, kept_as_tensor, restore_graph
 from graphlab.rules.repair.trained.frozen import trains_what_it_holds
 from graphlab.rules.rule import Rule
@@ -50,6 +51,7 @@ def _others(trace: Trace, event: Backward) -> Iterator[Help]:
     yield from graph_kept(trace, event.cut, event.cut_by, event.at)
     yield from not_reentrant_at_all(trace, event.at)
     yield from gradients_with_graph(trace, event)
+    yield from gathered_in_the_graph(trace, event.cut)
     yield from kept_as_tensor(trace, event.cut, event.cut_by)
     if "requires_grad" in event.cut_by:
         yield from _copied(trace)

@@ -13,7 +13,7 @@ from graphlab.rules.repair.held.made_once import made_in_constructor, made_where
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import unversioned
 from graphlab.rules.stored import named_twice
-from graphlab.rules.twins import twin
+from graphlab.rules.twins import pasted, twin
 from graphlab.rules.words import parameter_word, several_parameters
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Forgotten, Location, Step, Trace
@@ -52,7 +52,9 @@ def _finding(trace: Trace, made: Location | None, those: list[Forgotten]) -> Fin
     elif first.since and first.added is not None:
         cause = Place(first.added, message(f"training.gl103.since_{first.since}"))
     elif first.built is not None:
-        cause = Place(first.built, message("training.gl103.optimizer_built"))
+        copy = pasted(trace, those)
+        built = copy.at if copy is not None and copy.at is not None else first.built
+        cause = Place(built, message("training.gl103.optimizer_built"))
     notes = (message("training.gl103.all", names=names),) if len(names) > 1 else ()
     steps = {each.at: each for each in trace.events if isinstance(each, Step)}
     if made is None and first.built is not None and first.built in steps:

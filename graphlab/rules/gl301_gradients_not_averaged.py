@@ -93,7 +93,8 @@ def _repairs(trace: Trace, each: NotAveraged) -> Iterator[Help]:
     owner = trace.tensors[each.tensors[0]].owner or ""
     # What comes too late would come twice.
     if each.source.why not in _OTHERWISE and not (found is not None and each.source.why == "late"):
-        last = averaged_by_hand(trace, each.at, owner, _names(trace, each))
+        unsharded = each.source.why == "unsharded"
+        last = averaged_by_hand(trace, each.at, owner, _names(trace, each), unsharded)
         if last is not None:
             yield last
 

@@ -50,7 +50,16 @@ def check(trace: Trace) -> Iterator[Finding]:
             failed=Place(each.failed, message("ranks.gl304.waiting")),
             help=tuple(_repairs(trace, each, condition)) or (Help(message(advice)),),
             ranks=each.waiting,
+            others=tuple(_left_by(trace, each) if condition is None else ()),
         )
+
+
+def _left_by(trace: Trace, each: Parted) -> Iterator[Help]:
+    """Of a loop that may have come to its end, or been left: leave it together, where that runs."""
+    out = way_out(trace, each.at, sure=False) if each.how == "loop" else None
+    together = decided_together(trace, out.at) if out is not None else None
+    if together is not None:
+        yield together
 
 
 def _condition(trace: Trace, each: Parted) -> Place | None:

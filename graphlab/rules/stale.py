@@ -192,12 +192,26 @@ def _others(trace: Trace, event: Backward, problems: list[Saved]) -> Iterator[He
     elif mutated is not None and not wrapped(trace, DDP, FSDP, FULLY_SHARD):
         yield from computed_again(trace, problems, mutated.at, event)
         yield from stepped_later(trace, mutated.at, event)
+    elif mutated is not None:
+        # Where the wrappers run again with it, they average once more; the ranks tell.
+        yield from _wrappers_again(trace, event, problems, mutated)
     carried = detach_carried(trace, event)
     if carried is not None:
         yield carried
     yield from for_its_step(trace, event)
     yield from made_before_loop(trace, event)
     yield from cached(trace, event)
+
+
+def _wrappers_again(
+    trace: Trace, event: Backward, problems: list[Saved], mutated: Place
+) -> Iterator[Help]:
+    lines = saving_lines(problems, event)
+    if mutated.at is not None and event.at is not None and not event.handed_over:
+        again = recompute(trace, lines, mutated.at, event.at, mutated.what)
+        if again is not None:
+            yield again
+    yield from computed_again(trace, problems, mutated.at, event)
 
 
 def _broadcast(trace: Trace, saved: Saved, tensor: TensorInfo) -> Help:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from graphlab.rules.steps import name_parts
 from graphlab.trace.model import Forgotten, OptimizerInfo, Trace
 
 # One name alone, a bias, is found in any network.
@@ -24,6 +25,16 @@ def twins(trace: Trace) -> list[OptimizerInfo]:
     plain = [each for each in trace.forgotten if each.made is None and not each.since]
     found = twin(trace, plain)
     return [found] if found is not None else []
+
+
+def pasted(trace: Trace, those: Sequence[Forgotten]) -> OptimizerInfo | None:
+    """Of optimizers that hold the same parameters, the one that is called like the network that was
+    forgotten."""
+    owns = [frozenset(each.owns) for each in trace.optimizers]
+    same = [each for at, each in enumerate(trace.optimizers) if owns.count(owns[at]) > 1]
+    parts = name_parts(trace.tensors[those[0].tensor].owner or "")
+    named = [each for each in same if name_parts(each.name) & parts]
+    return named[0] if len(named) == 1 else None
 
 
 def _same_names(trace: Trace, optimizer: OptimizerInfo, those: Sequence[Forgotten]) -> bool:

@@ -228,6 +228,26 @@ def test_under_a_wrapper_the_repair_leaves_the_averaging_to_the_loss_that_needs_
     assert stale(Wrapped(None, DDP, (1,))).help == alone.help
 
 
+def test_a_method_that_runs_both_wrappers_may_be_called_again() -> None:
+    source = GAN.source.replace("gene_logit.mean()\n    D_loss_.b", "x\n    D_loss_.b")
+    one = "    G_loss_, D_loss_ = losses(real)\n"
+    head, tail = source.index("    gene_img"), source.index("    D_loss_.backward")
+    script = replace(GAN, source=source[:head] + one + source[tail:])
+    saved = Saved(3, "AddmmBackward0", script.at(one.strip()), "D", 1, 0, 1, "stale", write=2)
+    step, failed = script.at("optimizer_D.step()"), script.at("G_loss_.backward()")
+    trace = script.trace(
+        backward(script.at("D_loss_.backward(retain_graph=True)"), "D_loss_", reached=(0, 1)),
+        Step(4, step, 1, 0),
+        Write(4, step, "optimizer_D.step()", 1, 0, 1),
+        backward(failed, "G_loss_", problems=(saved,), raised="RuntimeError"),
+        sightings=(Wrapped(None, DDP, (0, 1)),),
+    )
+    finding = next(each for each in find(trace) if each.code == "GL001")
+    # What is told has no lines to detach; what is tried averages once more.
+    assert not any(each.after for each in finding.help)
+    assert f"{one}    G_loss_.backward()\n" in [each.after for each in finding.others]
+
+
 def test_calling_the_wrapper_in_place_of_its_module() -> None:
     script = replace(LOOP, source=LOOP.source.replace("model(x)", "model.module(x)"))
     around = script.at("loss = model.module(x).mean()")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from graphlab.trace.ranks.sightings import Exchange, Turns
+from graphlab.rules.registry import find
+from graphlab.rules.repair.ranks.collectives import gathered_in_the_graph
+from graphlab.trace.ranks.sightings import Exchange, Parted, Turns
 from tests.rules.build import Script
 from tests.rules.test_ranks_order import cause, rank, told
 
@@ -65,3 +67,39 @@ def test_a_call_that_others_passed_in_the_turn_before() -> None:
         traces.append(replace(trace, sightings=seen, sources=SAVED.trace().sources))
     (finding,) = told(*traces)
     assert (finding.code, cause(finding)) == ("GL304", "barrier()")
+
+
+BROKEN_OFF = """\
+import torch
+import torch.distributed as dist
+for x in corpus:
+    loss.backward()
+    if tokens >= most:
+        break
+"""
+
+
+def test_a_loop_that_may_have_been_left_is_left_together_where_that_runs() -> None:
+    script = Script(BROKEN_OFF)
+    loop, failed = script.at("for x in corpus:"), script.at("loss.backward()")
+    parted = Parted(loop, "loop", "", failed, (0,), ("rank 0: 9", "rank 1: 8"))
+    (finding,) = find(script.trace(sightings=(parted,)))
+    assert finding.cause is not None and finding.cause.at == loop
+    (other,) = finding.others
+    assert "any_rank = torch.tensor(float(tokens >= most))" in other.after
+    # Whose condition is the rank's has its reason.
+    script = Script(BROKEN_OFF.replace("tokens >= most", "rank == 0"))
+    (finding,) = find(script.trace(sightings=(parted,)))
+    assert finding.others == ()
+
+
+def test_what_is_gathered_without_a_graph_is_gathered_with_one() -> None:
+    source = (
+        "import torch\nimport torch.distributed as dist\n\n\ndef whole(x):\n    parts = [x, x]\n"
+        "    dist.all_gather(parts, x)\n    return torch.cat(parts)\n\n\n"
+        "z = whole(net(x))\nloss = z.mean()\n"
+    )
+    script = Script(source)
+    (found,) = gathered_in_the_graph(script.trace(), script.at("z = whole(net(x))"))
+    assert "parts = list(all_gather_single(x, 0, dist.group.WORLD)" in found.after
+    assert not [*gathered_in_the_graph(script.trace(), script.at("loss = z.mean()"))]

@@ -251,6 +251,14 @@ def test_a_module_that_is_thawed_is_wrapped_again_once() -> None:
     assert lines(found)[0] == "        model = DDP(model.module)"
 
 
+def test_what_is_called_there_has_changed_the_module() -> None:
+    classes = "class Low:\n    def __init__(self):\n        freeze(p)\n\n\n"
+    helpers = "def inject(module):\n    module.fc = Low()\n\n\n"
+    script = Script(f"{classes}{helpers}net = Net()\nmodel = DDP(net)\ninject(model.module)\n")
+    found = wrapped_again(script.trace(), script.at("model = DDP(net)"), script.at("freeze(p)"))
+    assert lines(found) == ["inject(model.module)", "model = DDP(model.module)"]
+
+
 def test_a_flag_is_set_for_the_last_turn_before_the_step() -> None:
     flag = APART.at("model.require_backward_grad_sync = micro == steps")
     found = paused_but_the_last(APART.trace(), flag, APART.at("optimizer.step()"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from graphlab.rules.registry import find
 from graphlab.trace.ranks.inputs import OthersLabels
 from graphlab.trace.ranks.models import RefusedModule
-from graphlab.trace.ranks.sightings import GradientWrite, Source
+from graphlab.trace.ranks.sightings import GradientWrite, Scheduled, Source
 from graphlab.trace.ranks.updates import ClippedPart, Rated
 from tests.rules.build import Script
 from tests.rules.test_korean import is_korean, korean
@@ -43,6 +44,29 @@ def test_clips_of_each_ranks_own_before_the_average() -> None:
     ],
 )
 def test_clips_of_which_nothing_is_said(one: Any, other: Any) -> None:
+    assert told(one, other) == []
+
+
+def shrunk(*factors: float) -> tuple[ClippedPart, ...]:
+    return tuple(replace(each, factors=factors) for each in clipped(0.5, 0.5))
+
+
+def test_elements_that_each_rank_clamps_for_itself() -> None:
+    (finding,) = told(shrunk(1.0, 0.4, 1.0), shrunk(1.0, 1.0, 0.7))
+    assert (finding.code, finding.ranks) == ("GL314", (0, 1))
+    assert finding.cause is not None and finding.cause.at == CLIP
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param(shrunk(0.4, 0.4), shrunk(0.6, 0.6), id="a weight of each rank's batch"),
+        pytest.param(shrunk(0.4, 0.7), shrunk(0.4, 0.7), id="the same mask"),
+        pytest.param(shrunk(0.4, 0.7), shrunk(-1.0, 0.7), id="a gradient of zero"),
+        pytest.param(shrunk(0.0, 1.0), shrunk(1.0, 0.0), id="the largest alone are sent"),
+    ],
+)
+def test_elements_of_which_nothing_is_said(one: Any, other: Any) -> None:
     assert told(one, other) == []
 
 
@@ -92,6 +116,17 @@ def test_a_rate_that_the_program_assigns_itself() -> None:
     lines = (rated((2, "0.1"), (at, "0.01")) for at in (5, 7))
     (finding,) = told((*steps, one, next(lines)), (*steps, other, next(lines)))
     assert finding.cause is not None and finding.cause.at == CLIP
+
+
+def test_a_rate_that_one_rank_alone_has_loaded() -> None:
+    one, other = (rank_step(rates=(rate,), shared=(True, True)) for rate in ("0.03", "0.1"))
+    restored = Scheduled(CLIP, 1, "load_state_dict")
+    (finding,) = told((one, restored), (other,))
+    assert (finding.code, finding.ranks) == ("GL303", (0,))
+    assert finding.cause is not None and finding.cause.at == CLIP
+    # All have loaded it: it is the rate that was in there.
+    (finding,) = told((one, restored), (other, restored))
+    assert finding.cause is None or finding.cause.at != CLIP
 
 
 def grouped(rank: int, value: str, gradient: str, *groups: tuple[int, ...]) -> tuple[Any, ...]:

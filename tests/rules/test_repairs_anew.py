@@ -3,9 +3,12 @@ scripts."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from graphlab.language import key_of
+from graphlab.rules.registry import find
 from graphlab.rules.repair.anew.closures import computed_in_closure
 from graphlab.rules.repair.anew.handed_on import detached_as_stored, detached_by_text
 from graphlab.rules.repair.anew.kept_values import values_written
@@ -16,7 +19,7 @@ from graphlab.rules.repair.held.building import build_again, hold_others
 from graphlab.rules.repair.held.clearing import cleared_elsewhere
 from graphlab.rules.repair.held.scaling import unscaled_once, updated
 from graphlab.rules.repair.trained.stored import written
-from graphlab.trace.model import Carrier
+from graphlab.trace.model import Carrier, Forgotten
 from graphlab.trace.sightings import OptimizerRefused, ResultDiscarded
 from tests.rules.build import Script, backward, optimizer, parameter
 from tests.rules.test_more_repairs import outcomes
@@ -200,6 +203,24 @@ first, second = make(G, D)
     )
     got = outcomes(source, hold_others(script.trace(), [script.tensors[1]]))
     assert got[0] == source.replace("first = Adam(critic", "first = Adam(generator")
+
+
+def test_an_optimizer_is_given_what_its_own_function_calls_what_it_returns() -> None:
+    source = (
+        "def build():\n    g_model, d_model = DDP(G()), DDP(D())\n"
+        "    one = Adam(g_model.parameters())\n    two = Adam(g_model.parameters())\n"
+        "    return g_model, d_model, one, two\n\n\ng, d, one, opt_d = build()\n"
+    )
+    script = Script(source, tensors=(parameter("g.weight"), parameter("d.weight")))
+    made = [script.at(f"{each} = Adam(g_model.parameters())") for each in ("one", "two")]
+    optimizers = (optimizer("one", at=made[0]), optimizer("opt_d", at=made[1]))
+    trace = replace(script, optimizers=optimizers).trace()
+    got = outcomes(source, hold_others(trace, [script.tensors[1]]))
+    assert source.replace("two = Adam(g_model", "two = Adam(d_model") in got
+    # It is the one with its name that was written with the other's parameters.
+    one = Forgotten(1, "loss.backward()", made[0], made[0])
+    (finding,) = [each for each in find(replace(trace, forgotten=(one,))) if each.code == "GL103"]
+    assert finding.cause is not None and finding.cause.at == made[1]
 
 
 @pytest.mark.parametrize("off", [True, False])

@@ -241,6 +241,30 @@ def test_an_optimizer_is_built_again_behind_the_call_that_replaced_the_layers() 
     assert source.replace("prune(model)\ntrain", f"{again}train") in outcomes(source, helps)
 
 
+def test_a_helper_that_builds_the_optimizer_is_called_behind_the_one_that_replaces_a_layer() -> (
+    None
+):
+    source = (
+        "def make(model):\n    return SGD(model.parameters())\n\n\n"
+        "def fit(model):\n    model.fc = nn.Linear(2, 2)\n    return model\n\n\n"
+        "model = Net()\nopt = make(model)\nmodel = fit(model)\nmodel = DDP(model)\ntrain(opt)\n"
+    )
+    script = Script(source)
+    built = script.at("return SGD(model.parameters())")
+    helps = build_again(script.trace(), built, script.at("model.fc = nn.Linear(2, 2)"))
+    later = "model = fit(model)\nopt = make(model)\nmodel = DDP(model)\n"
+    assert outcomes(source, helps) == [
+        source.replace("opt = make(model)\n", "").replace(
+            "model = fit(model)\nmodel = DDP(model)\n", later
+        )
+    ]
+    # What steps it in between needs it there.
+    source = source.replace("model = fit(model)", "opt.step()\nmodel = fit(model)")
+    script = Script(source)
+    helps = build_again(script.trace(), built, script.at("model.fc = nn.Linear(2, 2)"))
+    assert outcomes(source, helps) == []
+
+
 @pytest.mark.parametrize(
     ("asked", "choice"),
     [

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from graphlab.rules.repair.reordered import copy_before_write
 from graphlab.rules.repair.writes import under_no_grad, write_out_of_place
 from tests.rules.build import Script
 
@@ -122,3 +123,23 @@ def test_what_it_returns_would_have_no_graph() -> None:
 def test_no_grad_is_torchs_by_that_name() -> None:
     script = Script("import torch as t\nw.mul_(2)\n")
     assert under_no_grad(script.trace(), script.at("w.mul_(2)")) is None
+
+
+@pytest.mark.parametrize(
+    ("made", "sent", "back", "copied"),
+    [
+        ("t = t.data", "t", "t / 2", "t"),
+        ("t = f(x)", "t.data", "t / 2", "t"),
+        # Whoever holds what was given would be left with the old one.
+        ("x = 1", "t", "x", None),
+    ],
+)
+def test_what_a_collective_would_write_is_copied(
+    made: str, sent: str, back: str, copied: str | None
+) -> None:
+    script = Script(
+        f"def mean(t, x):\n    {made}\n    dist.all_reduce({sent})\n    log(t)\n    return {back}\n"
+    )
+    helps = [*copy_before_write(script.trace(), script.at(f"dist.all_reduce({sent})"))]
+    wanted = [f"    {copied} = {copied}.clone()\n    dist.all_reduce({sent})\n"]
+    assert [each.after for each in helps] == (wanted if copied is not None else [])

@@ -121,7 +121,9 @@ def clipped_apart(joint: Joint) -> ClippedApart | None:
     told: list[ClippedApart] = []
     for parts in _same_parts(joint):
         factors = [each.factor for each in parts.values()]
-        if max(factors) - min(factors) > APART * max(factors):
+        one_by_one = [each.factors for each in parts.values()]
+        apart = max(factors) - min(factors) > APART * max(factors)
+        if _clipped_one_by_one(one_by_one) if any(one_by_one) else apart:
             texts = tuple(
                 message("ranks.of_rank", rank=rank, text=f"{each.factor:.3g}")
                 for rank, each in parts.items()
@@ -129,6 +131,21 @@ def clipped_apart(joint: Joint) -> ClippedApart | None:
             part = next(iter(parts.values()))
             told.append(ClippedApart(part.at, part, texts, tuple(joint.traces)))
     return told[0] if len(told) >= OFTEN else None
+
+
+def _clipped_one_by_one(ranks: list[tuple[float, ...]]) -> bool:
+    """Whether elements were made smaller, other ones by other factors, and not by the same on every
+    rank: a weight of the rank's batch is one factor, and a mask is the same on all."""
+    for factors in ranks:
+        known = [each for each in factors if each >= 0]
+        within = any(APART < each < 1 - APART for each in known)
+        if within and max(known) - min(known) > APART:
+            break
+    else:
+        return False
+    return any(
+        min(each) >= 0 and max(each) - min(each) > 10 * APART for each in zip(*ranks, strict=False)
+    )
 
 
 def _same_parts(joint: Joint) -> Iterator[dict[int, ClippedPart]]:

@@ -20,6 +20,9 @@ _SEVERAL = {
     "tuple",
 }  # fmt: skip
 
+# What writes the result of all ranks to its first argument.
+_COLLECTIVES = ("all_reduce", "reduce", "broadcast")
+
 
 def view_after_write(
     trace: Trace, made: Location | None, written: Location | None
@@ -53,6 +56,11 @@ def copy_before_write(trace: Trace, at: Location | None) -> Iterator[Help]:
     elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
         func = statement.value.func
         target = func.value if isinstance(func, ast.Attribute) else None
+        if last_part(func) in _COLLECTIVES and statement.value.args:
+            # A function, which writes what it is given; as ``.data`` of what is copied.
+            target = statement.value.args[0]
+            if isinstance(target, ast.Attribute) and target.attr == "data":
+                target = target.value
     places = []
     while target is not None:
         if isinstance(target, _PLACES) and _is_its_own(file, here, target):
@@ -100,7 +108,11 @@ def _is_its_own(file: Rewriting, here: StatementInScope, target: ast.expr) -> bo
         ),
         None,
     )
-    if twin is None or not here.may_rebind(twin):
+    # Of ``x = x.data``, ``x`` is what is meant afterwards.
+    data = [*_given_to(ast.unparse(target), here)]
+    own = isinstance(target, ast.Name) and here.used_later(target.id) and len(data) == 1
+    own = own and isinstance(data[0], ast.Attribute) and data[0].attr == "data"
+    if twin is None or not (own or here.may_rebind(twin)):
         return False
     function = file.function(file.statement(here.at.line) or file.tree)
     if not isinstance(target, ast.Name) or function is None:

@@ -32,7 +32,9 @@ class Rated:
 @dataclass(frozen=True, slots=True)
 class ClippedPart:
     """The program clipped this rank's gradients at `clipped`, which multiplied them by `factor`,
-    and averaged them over the ranks afterwards, at `averaged`, before the sampled step at `at`."""
+    and averaged them over the ranks afterwards, at `averaged`, before the sampled step at `at`.
+    factors: those of some elements, the same on every rank, where they are not all one; -1 where it
+    is not known."""
 
     at: Location | None
     optimizer: OptimizerAt
@@ -43,6 +45,7 @@ class ClippedPart:
     clipped_by: str
     averaged: Location | None
     averaged_by: str
+    factors: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

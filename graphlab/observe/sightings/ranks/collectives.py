@@ -7,7 +7,7 @@ import contextlib
 import importlib
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, Literal
 
@@ -61,6 +61,8 @@ class Collectives:
         self._exchanges = Exchanges(watched.files)
         self._gradientless = GradientlessResults(watched)
         self.copies = AveragedCopies(watched.ledger, watched.log)
+        # Are told of what is about to be sent to all.
+        self.on_sending: list[Callable[[Any], None]] = []
         self._largest, self._pairwise, self._in_graph = 0, False, False
         # How many calls of the program's there were, and the last one of each line.
         self.calls = 0
@@ -168,6 +170,8 @@ class Collectives:
                 sent = operands[0] if name in IN_PLACE else given
                 # What a part of the ranks averages is no replica of all.
                 for each in tensors_in(sent) if size_of(group) == size_of(None) else ():
+                    for tell in self.on_sending:
+                        tell(each)
                     self.copies.called((caller.f_code, caller.f_lasti), each)
                 if name in IN_PLACE and is_tensor(operands[0]):
                     self._gradientless.overwrites(caller, name, operands[0])

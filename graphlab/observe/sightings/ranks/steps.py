@@ -36,6 +36,7 @@ from graphlab.observe.sightings.ranks.shards import ShardGradients
 from graphlab.observe.sightings.ranks.updates.clips import Clips
 from graphlab.observe.sightings.ranks.updates.rates import PlateauRates
 from graphlab.observe.sightings.ranks.updates.settings import number_of, settings_of
+from graphlab.observe.sightings.ranks.updates.shrunk import ShrunkGradients
 from graphlab.observe.sightings.ranks.updates.sums import RepeatedSums
 from graphlab.observe.sightings.ranks.weights import LossWeights
 from graphlab.observe.sightings.ranks.wrappers import Wrappers
@@ -95,6 +96,7 @@ class RankSteps:
         self._shards = ShardGradients()
         self._last: RawBackward | None = None
         self._clips = Clips(watched, collectives)
+        self._shrunk = ShrunkGradients(watched, collectives)
         self._sums = RepeatedSums(watched, collectives)
         self._rates = PlateauRates(watched)
         self._found: dict[int, list[RankStep]] = {}
@@ -131,6 +133,7 @@ class RankSteps:
             if not state.due:
                 continue
             self._last = record
+            self._shrunk.ended(record, state, optimizer)
             for parameter in parameters_of(optimizer):
                 self._shards.left(parameter)
                 place = self._table.place_of(parameter)
@@ -156,6 +159,7 @@ class RankSteps:
             self._modes,
             self._labels,
             self._clips,
+            self._shrunk,
             self._rates,
             self._sums,
         ):
@@ -259,6 +263,7 @@ class RankSteps:
         self._buffers.stepped(state.steps)
         averaged = next(iter(together.values()), copied)
         self._clips.stepping(state, self._iteration(), self._last, averaged)
+        self._shrunk.stepping(state, self._iteration(), averaged)
         self._sums.stepping(state, self._iteration(), [grad for _, grad, _ in pairs], places)
         among = tuple(self._collectives.among(grad) for _, grad, _ in pairs)
         groups = [group for _, group in items(attributes(optimizer).get("param_groups"))]

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from graphlab.language import message
 from graphlab.rules.repair.anew.rebuilt import rebuilt_there
-from graphlab.rules.repair.held.callers import Callers, called_here, handed_in
+from graphlab.rules.repair.held.callers import Callers, called_here, handed_in, returned_here
 from graphlab.rules.steps import name_parts
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
@@ -124,6 +124,8 @@ def hold_others(trace: Trace, missing: Sequence[TensorInfo]) -> Iterator[Help]:
             here = file.spelled(call, owner)
             if here == owner and each.at is not None:
                 here = called_here(trace, each.at, file, call, owner)
+            if here == owner and each.at is not None:
+                here = returned_here(trace, each.at, file, call, owner)
             found = file.help(
                 message("repairs.tried.give_parameters", name=each.name, owner=here),
                 (*file.span(given), f"{here}.parameters()"),
@@ -235,6 +237,8 @@ def build_again(trace: Trace, built: Location | None, changed: Location | None) 
         return [each for each in found if each is not None]
     # What a helper of another file changed, it did where it was called.
     found.append(_later(file, statement, trace))
+    if changed is not None and built is not None:
+        found.append(_called_later(trace, built, statement, changed))
     if changed is None or changed.file != file.file:
         return [each for each in found if each is not None]
     there = after = file.statement(changed.line)
@@ -268,6 +272,21 @@ def build_again(trace: Trace, built: Location | None, changed: Location | None) 
     if not moved:
         found.append(file.help(message("repairs.tried.build_again"), *edits, (place, place, again)))
     return [each for each in found if each is not None]
+
+
+def _called_later(
+    trace: Trace, built: Location, building: ast.stmt, changed: Location
+) -> Help | None:
+    """Call the function that builds it behind what leads to the change."""
+    led = next(Callers(trace, changed).common(built, changed), None)
+    name = _target(led.first) if led is not None else None
+    # What stands there itself is moved otherwise.
+    if led is None or name is None or led.first.lineno == building.lineno:
+        return None
+    if any(_reads(each, name) for each in (*led.between, led.last)):
+        return None
+    edits = led.file.moved(led.first, led.last)
+    return led.file.help(message("repairs.tried.build_after"), *edits)
 
 
 def bound_again(trace: Trace, built: Location, name: str) -> Location | None:

@@ -143,6 +143,30 @@ def called_here(trace: Trace, at: Location, file: Rewriting, near: ast.AST, name
     return name
 
 
+def returned_here(trace: Trace, at: Location, file: Rewriting, near: ast.AST, name: str) -> str:
+    """What the function around `near` calls what it returns and its one caller then calls `name`:
+    ``g_model`` of ``return g_model, optim`` where that is ``g, optim = build()``. The same name
+    where that is not so."""
+    function = file.function(near)
+    called_once = _only_call(trace, at, file, function) if function is not None else None
+    if function is None or called_once is None:
+        return name
+    other, call, _ = called_once
+    binding = other.parents.get(id(call))
+    returns = [each.value for each in ast.walk(function) if isinstance(each, ast.Return)]
+    if not isinstance(binding, ast.Assign) or len(binding.targets) != 1 or len(returns) != 1:
+        return name
+    pairs = zip(_elements(binding.targets[0]), _elements(returns[0]), strict=False)
+    root, dot, rest = name.partition(".")
+    given = {ast.unparse(one): ast.unparse(back) for one, back in pairs}
+    found = given.get(root, "")
+    return f"{found}{dot}{rest}" if found.isidentifier() else name
+
+
+def _elements(node: ast.expr | None) -> list[ast.expr]:
+    return node.elts if isinstance(node, ast.Tuple) else [node] if node is not None else []
+
+
 def _arguments(function: Function) -> list[str]:
     return [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
 

@@ -13,8 +13,10 @@ from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
 
-_PLAIN = (ast.Expr, ast.Assign)
+_PLAIN = ast.Expr | ast.Assign
 _LOOPS = (ast.For, ast.AsyncFor)
+# Of a parameter that is no DTensor.
+_WHOLE = ' and not hasattr(parameter, "full_tensor")'
 
 
 def averaged_before(trace: Trace, late: Location | None, step: Location | None) -> Help | None:
@@ -43,11 +45,18 @@ def clipped_after(
     after = body[body.index(averaging) + 1 :]
     stepping = next((each for each in after if step and leads_to(file, each, step)), None)
     last = body[body.index(stepping) - 1] if stepping is not None else averaging
+    for each in after if stepping is None else ():
+        # The sum is divided there, as in ``p.grad /= world``.
+        last = each if isinstance(each, _PLAIN | ast.AugAssign) and _on_grad(each) else last
     bound = {ast.unparse(e) for e in getattr(clipping, "targets", [])}
     between = body[body.index(clipping) + 1 : body.index(last) + 1]
     if any(getattr(n, "id", None) in bound for each in between for n in ast.walk(each)):
         return None
     return file.help(message("repairs.averages.clip_after"), *file.moved(clipping, last))
+
+
+def _on_grad(statement: ast.stmt) -> bool:
+    return any(isinstance(e, ast.Attribute) and e.attr == "grad" for e in ast.walk(statement))
 
 
 def summed_once(trace: Trace, mean: Location | None, step: Location | None) -> Help | None:
@@ -186,10 +195,15 @@ def _root(listed: ast.expr, owner: str) -> str:
 
 
 def averaged_by_hand(
-    trace: Trace, step: Location | None, owner: str, names: Iterable[str] = ()
+    trace: Trace,
+    step: Location | None,
+    owner: str,
+    names: Iterable[str] = (),
+    beside_shards: bool = False,
 ) -> Help | None:
     """Average the gradients of the module `owner` right before the step, or of the parameters
-    called `names` where these are variables of their own."""
+    called `names` where these are variables of their own. beside_shards: those that are no shard of
+    fully_shard's, which averages these."""
     file = Rewriting.of(trace, step)
     stepping = file.statement(step.line) if file is not None and step is not None else None
     if file is None or not isinstance(stepping, ast.Expr) or not file.body(stepping):
@@ -208,7 +222,7 @@ def averaged_by_hand(
     place, indent = file.whole(stepping)[0], " " * stepping.col_offset
     lines = (
         f"for parameter in {averaged}:",
-        "    if parameter.grad is not None:",
+        f"    if parameter.grad is not None{_WHOLE if beside_shards else ''}:",
         f"        {dist}.all_reduce(parameter.grad)",
         f"        parameter.grad /= {dist}.get_world_size()",
     )

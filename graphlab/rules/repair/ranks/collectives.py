@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
+from dataclasses import replace
 
 from graphlab.language import message
+from graphlab.rules.repair.held.callers import Callers, called
 from graphlab.source.blocks import StatementInScope
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
@@ -28,6 +31,31 @@ def with_graph(trace: Trace, operation: str) -> str:
     # torch 2.13 and 2.14 name the private module where they warn of the one above.
     module = "functional_collectives" if version >= [2, 15] else "_functional_collectives"
     return f"torch.distributed.{module}.{_SINGLE.get(operation, operation)}"
+
+
+def gathered_in_the_graph(trace: Trace, cut: Location | None) -> Iterator[Help]:
+    """Gather by a function that has a gradient where a line with no graph behind it does: itself,
+    or the one function that it calls."""
+    file = Rewriting.of(trace, cut)
+    statement = file.statement(cut.line) if file is not None and cut is not None else None
+    if cut is None or statement is None or hasattr(statement, "body"):
+        return
+    names = {called(each) for each in ast.walk(statement) if isinstance(each, ast.Call)}
+    known = Callers(trace, cut)
+    bodies = [each for each in known.functions if each.name in names]
+    calls = [
+        (other.file, node.lineno)
+        for other in known.files
+        for node in ast.walk(other.tree)
+        if isinstance(node, ast.Call)
+        and called(node) == "all_gather"
+        and other.function(node) in bodies
+    ]
+    if len(calls) == 1:
+        (path, line) = calls[0]
+        found = in_the_graph(trace, replace(cut, file=path, line=line, end_line=line), "all_gather")
+        if found is not None:
+            yield found
 
 
 def in_the_graph(trace: Trace, at: Location, operation: str) -> Help | None:

@@ -185,6 +185,10 @@ def wrapped_again(trace: Trace, built: Location | None, changed: Location | None
     if file is None or built is None or changed is None or built.file != file.file:
         return None
     made, change = file.statement(built.line), file.statement(changed.line)
+    if file.function(made or file.tree) is not file.function(change or file.tree):
+        # The change is made in what is called there.
+        pair = in_one_body(file, built, changed)
+        change = pair[1] if pair is not None and pair[0] is made else None
     if not isinstance(made, ast.Assign) or change is None or not file.body(change):
         return None
     # Each turn of a loop over parameters changes one of them.
@@ -195,7 +199,7 @@ def wrapped_again(trace: Trace, built: Location | None, changed: Location | None
     call, target = made.value, file.text(made.targets[0])
     if not isinstance(call, ast.Call) or not call.args or len(made.targets) != 1:
         return None
-    if file.function(made) is not file.function(change) or made.lineno >= change.lineno:
+    if made.lineno >= change.lineno:
         return None
     text, first = file.text(call), file.text(call.args[0])
     if text.count(first) < 1 or call.args[0].lineno != call.lineno:
