@@ -39,8 +39,9 @@ FIRST = 6
 # How many are inspected once more when a new optimizer has been built, and for how many of these.
 AGAIN, AGAINS = 3, 8
 # How often a line's next backward is inspected because this one reached other parameters, and how
-# often one that had more or fewer operations behind it than as many before it had.
-CHANGES, ALIKE = 16, 4
+# often one that had more or fewer operations behind it than as many before it had: the first ones,
+# as of an epoch of a few batches, need no more than two alike.
+CHANGES, ALIKE, SHORT = 16, 4, 8
 # A graph larger than this is inspected only when its backward raises.
 LARGE = 200_000
 # How many backwards keep the exact list of nodes that they ran through.
@@ -94,7 +95,8 @@ class Line:
         if made == self.made:
             self.alike += 1
             return False
-        turned = self.alike >= ALIKE and self.turns < CHANGES
+        least = ALIKE if self.turns >= SHORT else 1
+        turned = self.alike >= least and self.turns < CHANGES
         self.turns += turned
         self.made, self.alike = made, 0
         return turned

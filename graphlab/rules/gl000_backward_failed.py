@@ -13,7 +13,7 @@ from graphlab.rules.repair.asked.hooks import fitting_return
 from graphlab.rules.repair.held.later import written_later
 from graphlab.rules.rule import Rule
 from graphlab.trace.finding import Finding, Help, Place
-from graphlab.trace.model import Backward, FailedNode, Refused, TensorInfo, Trace, ZeroGrad
+from graphlab.trace.model import Backward, FailedNode, Refused, Step, TensorInfo, Trace, ZeroGrad
 from graphlab.trace.module_sightings import LeftInEval
 from graphlab.trace.sightings import NonFinite
 
@@ -37,8 +37,9 @@ def check(trace: Trace) -> Iterator[Finding]:
     if event.cut is not None:
         cause = Place(event.cut, event.cut_by)
     before = _uncleared(trace, event, node) if node.package else None
-    if before is not None and before.at is not None and before.at != event.at:
-        cause = Place(before.at, before.call)
+    if before is not None and before.at is not None:
+        cause = Place(before.at, before.call) if before.at != event.at else None
+        cause = cause or _stepped(trace, before, event)
     yield Finding(
         *RULE.label,
         summary=message("errors.gl000.summary", call=event.call, error=event.raised, where=where),
@@ -141,6 +142,15 @@ def _uncleared(trace: Trace, event: Backward, node: FailedNode) -> Backward | No
             names = [trace.tensors[place].name or "" for place in each.reached]
             if any(name.startswith(f"{node.module}.") for name in names):
                 return each
+    return None
+
+
+def _stepped(trace: Trace, before: Backward, event: Backward) -> Place | None:
+    """The first step between two backwards: that is where a zero_grad() is missing."""
+    events = [*trace.events]
+    for each in events[events.index(before) + 1 : events.index(event)]:
+        if isinstance(each, Step) and each.at is not None:
+            return Place(each.at, f"{trace.optimizers[each.optimizer].name}.step()")
     return None
 
 

@@ -17,13 +17,15 @@ from graphlab.rules.repair.ranks.collectives import gathered_in_the_graph
 from graphlab.rules.repair.refused_call import keep_graph, kept_as_tensor, restore_graph
 from graphlab.rules.repair.trained.frozen import trains_what_it_holds
 from graphlab.rules.rule import Rule
-from graphlab.rules.words import by_in_line
+from graphlab.rules.words import by_in_line, loss_word
 from graphlab.trace.finding import Finding, Help
 from graphlab.trace.model import Backward, Refused, Trace
 from graphlab.trace.module_sightings import OneNetwork
 
 # How what was made without a graph is told of.
 _UNASKED = "observed.by.unasked"
+# A library calls the user's function with gradients off.
+_OFF = {"observed.by.gradients_off": "turn_on", "observed.by.inference": "turn_on_inference"}
 
 
 def check(trace: Trace) -> Iterator[Finding]:
@@ -34,7 +36,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         "errors.gl005.summary",
         "errors.gl005.help",
         _repaired,
-        cut="errors.gl005.cut",
+        cut=_cut,
         others=_others,
     )
     yield from refused_operations(RULE, trace, "hook", _summary, _help, others=hook_where_grad)
@@ -42,7 +44,14 @@ def check(trace: Trace) -> Iterator[Finding]:
     yield from refused_operations(RULE, trace, "integer", _of_integers, _no_whole_numbers)
 
 
+def _cut(event: Backward) -> str:
+    return f"errors.gl005.{'off' if key_of(event.cut_by) in _OFF else 'cut'}"
+
+
 def _repaired(trace: Trace, event: Backward) -> Help | None:
+    if isinstance(event.cut_by, Message) and event.cut_by.key in _OFF:
+        words = {"loss": loss_word(event.loss), **event.cut_by.arguments}
+        return Help(message(f"errors.gl005.{_OFF[event.cut_by.key]}", **words))
     return written_in_place(trace, event.cut) or restore_graph(trace, event)
 
 

@@ -42,7 +42,7 @@ def check(trace: Trace) -> Iterator[Finding]:
         "errors.gl006.frozen",
         "errors.gl006.frozen_help",
         leave_out_frozen,
-        cut="errors.gl006.frozen_since",
+        cut=lambda event: "errors.gl006.frozen_since",
         others=_required,
     )
 

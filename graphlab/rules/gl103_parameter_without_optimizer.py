@@ -18,6 +18,9 @@ from graphlab.rules.words import parameter_word, several_parameters
 from graphlab.trace.finding import Finding, Help, Place
 from graphlab.trace.model import Forgotten, Location, Step, Trace
 
+# What a network is called that is there to be learned from, and is not to learn.
+_JUDGES = frozenset({"teacher", "ref", "reference", "expert"})
+
 
 def check(trace: Trace) -> Iterator[Finding]:
     yield from left_as_drawn(trace, RULE.label)
@@ -81,6 +84,9 @@ def _finding(trace: Trace, made: Location | None, those: list[Forgotten]) -> Fin
     more = {"optimizer": other.name} if how == "twin" and other is not None else {}
     if first.since:
         how, help = first.since, message(f"training.gl103.help_{first.since}")
+    judges = {_judge(each) for each in names}
+    if len(judges) == 1 and "" not in judges and made is None:
+        help = message("training.gl103.help_judge", name=judges.pop())
     later = made is not None and not first.anew
     if first.built is not None and (later or (first.since and first.added is not None)):
         line = first.built.line
@@ -105,6 +111,16 @@ def _finding(trace: Trace, made: Location | None, those: list[Forgotten]) -> Fin
         others=tuple(_others(trace, made, those)),
         notes=notes,
     )
+
+
+def _judge(name: str) -> str:
+    """The network that a parameter is of, where it is named as one to learn from: ``teacher`` of
+    ``trainer.teacher.head.weight``."""
+    parts = name.split(".")[:-1]
+    for at, part in enumerate(parts):
+        if not _JUDGES.isdisjoint(part.split("_")):
+            return ".".join(parts[: at + 1])
+    return ""
 
 
 def _others(trace: Trace, made: Location | None, those: list[Forgotten]) -> Iterator[Help]:

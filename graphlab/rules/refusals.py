@@ -92,14 +92,14 @@ def refused_backwards(
     summary: str,
     help: str,
     repair: Callable[[Trace, Backward], Help | None] = lambda trace, event: None,
-    cut: str = "",
+    cut: Callable[[Backward], str] | None = None,
     others: Callable[[Trace, Backward], Iterable[Help]] = lambda trace, event: (),
 ) -> Iterator[Finding]:
     """One finding for each line whose backward was refused for `trouble`.
 
-    `summary`, `help` and `cut` are keys of texts: `cut` stands in for the summary if the line that
-    detached the loss is known; `help` is used if `repair` finds nothing. `{name}`, `{call}`,
-    `{loss}`, `{shape}`, `{why}` and `{cut}` are filled in.
+    `summary` and `help` are keys of texts, and `cut` gives one that stands in for the summary if
+    the line that detached the loss is known; `help` is used if `repair` finds nothing. `{name}`,
+    `{call}`, `{loss}`, `{shape}`, `{why}`, `{by}` and `{cut}` are filled in.
     """
     told = set()
     for event in trace.events:
@@ -114,9 +114,10 @@ def refused_backwards(
             "loss": loss,
             "shape": str(list(tensor.shape)) if tensor is not None else "",
             "why": event.node.why if event.node is not None else "",
+            "by": event.cut_by,
             "cut": by_in_line(event.cut_by, event.cut) if event.cut else "",
         }
-        said = cut if cut and event.cut is not None else summary
+        said = cut(event) if cut is not None and event.cut is not None else summary
         yield Finding(
             *rule.label,
             summary=message(said, **words),

@@ -12,8 +12,8 @@ from graphlab.trace.finding import Finding, Help, Place, Severity
 from graphlab.trace.model import Step, Trace
 from graphlab.trace.steps.sightings import ScheduleOff, SteppedPast
 
-# A shorter run may end before a moving average is to begin.
-LEAST_STEPS = 12
+# A shorter run may end before a moving average is to begin; what no file names never begins.
+LEAST_STEPS, LEAST_UNREAD = 12, 6
 
 
 def unused_helpers(trace: Trace, label: tuple[str, str, Severity]) -> Iterator[Finding]:
@@ -24,14 +24,15 @@ def unused_helpers(trace: Trace, label: tuple[str, str, Severity]) -> Iterator[F
     for event in trace.events:
         if not isinstance(event, Step) or event.at is None:
             continue
-        if trace.optimizers[event.optimizer].steps < LEAST_STEPS:
+        steps = trace.optimizers[event.optimizer].steps
+        if steps < LEAST_UNREAD:
             continue
         place = f"{event.at.file}:{event.at.line}"
         if place in told:
             continue
         told.add(place)
         for each in unread_helpers(trace.sources, event.at.file, event.at.line):
-            if each.name in told:
+            if each.name in told or (each.read and steps < LEAST_STEPS):
                 continue
             told.add(each.name)
             call = f"{each.name}.{each.method}"

@@ -56,3 +56,21 @@ def test_terms_that_a_backward_goes_through_in_the_end_were_kept_for_it(used: bo
             if used:
                 torch.stack(terms).sum().backward()
     assert [each.name for each in session.trace.growing] == ([] if used else ["terms"])
+
+
+@pytest.mark.parametrize(("batches", "epochs"), [(3, 10), (12, 8)])
+@pytest.mark.parametrize("detached", [True, False])
+def test_what_is_kept_once_an_epoch_grows(batches: int, epochs: int, detached: bool) -> None:
+    net = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    with graphlab.watch() as session:
+        validation = []
+        for _ in range(epochs):
+            for _ in range(batches):
+                loss = net(torch.randn(4, 2)).pow(2).mean()
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            kept = sum(net(torch.randn(4, 2)).pow(2).mean() for _ in range(2))
+            validation.append(kept.detach() if detached else kept)
+    assert [each.name for each in session.trace.growing] == ([] if detached else ["validation"])

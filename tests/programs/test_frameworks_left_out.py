@@ -315,6 +315,22 @@ for x, y in batches:
 """
 
 
+UNCLEARED = """\
+model = outlib.wrap(nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3)))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+for x, y in batches:
+    loss = nn.functional.cross_entropy(model(x), y)
+    loss.backward()
+    optimizer.step()
+"""
+
+
+def test_the_step_is_named_after_which_nothing_was_cleared(told: Any) -> None:
+    (found,) = told(UNCLEARED)
+    assert (found.code, found.failed.at.line, found.cause.at.line) == ("GL000", 12, 13)
+    assert "zero_grad()" in found.help[0].text
+
+
 def test_a_hook_of_a_librarys_that_raises_is_named_with_what_was_not_cleared(told: Any) -> None:
     (found,) = told(HOOKED)
     assert (found.code, found.failed.at.line, found.cause.at.line) == ("GL000", 15, 13)

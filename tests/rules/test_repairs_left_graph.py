@@ -9,6 +9,7 @@ from graphlab.rules.repair.graph.emptied import emptied
 from graphlab.rules.repair.graph.in_torch import in_torch
 from graphlab.rules.repair.graph.once import made_once_in_init
 from graphlab.rules.repair.graph.scores import scores_instead
+from graphlab.rules.repair.left_over import detach_kept
 from graphlab.trace.model import Carrier
 from tests.rules.build import Script, backward, optimizer, parameter
 from tests.rules.test_more_repairs import outcomes
@@ -186,3 +187,26 @@ def test_what_only_the_init_can_compute_stays_there(old: str, new: str) -> None:
     script = Script(source)
     event = backward(script.at("loss.backward()"), carriers=(Carrier("agent.alpha", "tensor"),))
     assert [*made_once_in_init(script.trace(event), event)] == []
+
+
+@pytest.mark.parametrize(
+    ("made", "kept", "detached"),
+    [
+        ("", "loss", "loss.detach()"),
+        ("", "net(x)", "net(x).detach()"),
+        ("", "nn.MSELoss()(x, y)", "nn.MSELoss()(x, y).detach()"),
+        # A dictionary or a record has no detach().
+        ("", "record", None),
+        ("", "dict(loss=loss)", None),
+        ("row = {'loss': loss}", "row", None),
+        ("", "Row(loss, 1)", None),
+    ],
+)
+def test_what_holds_a_tensor_is_not_detached(made: str, kept: str, detached: str | None) -> None:
+    source = "class Row: ...\n\n\ndef add(self, loss, **record):\n"
+    source += f"    {made or 'pass'}\n    self.rows.append({kept})\n"
+    script = Script(source)
+    found = detach_kept(script.trace(), script.at(f"self.rows.append({kept})"))
+    assert (found.after.strip() if found and found.after else None) == (
+        f"self.rows.append({detached})" if detached else None
+    )

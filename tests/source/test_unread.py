@@ -73,3 +73,30 @@ def test_an_average_that_is_used_and_never_brought_up_to_date(
     step = source[: source.index("optimizer.step")].count("\n") + 1
     told = [*unread_helpers({"a.py": source}, "a.py", step)]
     assert [each.name for each in told if each.read] == ([found] if found is not None else [])
+
+
+CLASS = """\
+class Agent{bases}:
+    def __init__(self, loss):
+        self.updater = SoftUpdate(loss, tau=0.05)
+    def step(self, optimizer):
+        optimizer.step()
+"""
+
+
+@pytest.mark.parametrize(
+    ("bases", "rest", "found"),
+    [
+        ("", "", True),
+        ("(nn.Module)", "", True),
+        ("(Base)", "class Base:\n    pass\n", True),
+        # A library's class may read it, and so may another part of the program.
+        ("(Base)", "", False),
+        ("", "agent.updater.step()\n", False),
+        ("", "# agent.updater is stepped elsewhere\n", False),
+    ],
+)
+def test_what_an_object_keeps_and_nobody_reads(bases: str, rest: str, found: bool) -> None:
+    source = CLASS.format(bases=bases) + rest
+    told = [each.name for each in unread_helpers({"a.py": source}, "a.py", 5)]
+    assert told == (["self.updater"] if found else [])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from types import FrameType, FunctionType, ModuleType
+from functools import partial
+from types import CellType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any, get_args
 
 from graphlab.observe.graph.kept import Held, in_libraries, node_behind, parts_of
@@ -25,7 +26,7 @@ FEW = 3
 DEEPEST = 4_000
 # Where a module keeps what is written as its attributes.
 _OF_MODULES = ("_modules", "_parameters", "_buffers")
-_NO_HOLDER = frozenset(map(id, (FunctionType, bool, int, float, str, bytes, type(None))))
+_NO_HOLDER = frozenset(map(id, (bool, int, float, str, bytes, type(None))))
 
 
 def carriers(frame: FrameType, files: UserFiles, seq: int) -> tuple[Carrier, ...]:
@@ -112,7 +113,7 @@ def _way_to(name: str, value: Any, seq: int) -> str | None:
             continue
         if id(type(each)) in _NO_HOLDER or is_a(each, (type, ModuleType)):
             continue
-        own = [*_own(each)]
+        own = [*_own(each), *_bound(each)]
         # A cache has keys of any kind.
         entries = dict.values(each) if is_a(each, dict) else (one for _, one in items(each))
         for key, inner in [*own, *((0, one) for one in [*entries])]:
@@ -133,6 +134,25 @@ def _own(value: Any) -> Iterator[tuple[Any, Any]]:
             yield from dict.items(inner)
         else:
             yield key, inner
+
+
+def _bound(value: Any) -> Iterator[tuple[str, Any]]:
+    """What a function of any kind was made with: its own object, arguments that were given
+    beforehand, and the variables around it."""
+    if type(value) is partial:
+        for each in (value.func, *value.args, *value.keywords.values()):
+            yield "_", each
+    elif type(value) is MethodType:
+        yield "_", value.__self__
+    elif type(value) is FunctionType:
+        for cell in value.__closure__ or ():
+            yield "_", cell
+    elif type(value) is CellType:
+        try:
+            yield "_", value.cell_contents
+        except ValueError:
+            # The variable has no value yet.
+            return
 
 
 def _together(carriers: Iterable[Carrier]) -> Iterator[Carrier]:

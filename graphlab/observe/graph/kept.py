@@ -52,8 +52,8 @@ _PLAIN = frozenset(map(id, (FunctionType, NoneType, bool, int, float, str)))
 
 
 class GrowingGraphs:
-    """`found` has the graphs that grew at `ENOUGH` inspected backwards in a row, by the call and
-    the line that keeps them."""
+    """`found` has the graphs that grew `ENOUGH` times in a row, between inspected backwards, by
+    the call and the line that keeps them."""
 
     def __init__(self, files: UserFiles) -> None:
         self._files = files
@@ -139,7 +139,9 @@ class GrowingGraphs:
             del self._kept[(spot, name)]
         for name, (size, oldest) in now.items():
             if size <= LARGEST:
-                self._kept.setdefault((spot, name), []).append((size, oldest))
+                before = self._kept.setdefault((spot, name), [])
+                # What is kept once an epoch stays as it is through the backwards of the next one.
+                before += [(size, oldest)] if before[-1:] != [(size, oldest)] else []
         return {
             name: tuple(self._kept[(spot, name)][-ENOUGH:])
             for name in now

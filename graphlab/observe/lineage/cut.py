@@ -11,7 +11,13 @@ import torch
 
 from graphlab.observe.lineage.freezing.frozen import frozen_by
 from graphlab.observe.lineage.freezing.handed import froze_again, handed_to_library, rebound
-from graphlab.observe.lineage.grad_mode import ENABLED, UNKNOWN, mode_at, switched_off
+from graphlab.observe.lineage.grad_mode import (
+    ENABLED,
+    UNKNOWN,
+    mode_at,
+    off_in_library,
+    switched_off,
+)
 from graphlab.observe.lineage.reader import Lineage
 from graphlab.observe.lineage.trail import Result, Trail
 from graphlab.observe.names import Names, parameters_in, parameters_of
@@ -290,11 +296,11 @@ def lineage_of(frame: FrameType, files: UserFiles, trail: Trail | None = None) -
 
 
 def _around(frame: FrameType | None, files: UserFiles) -> Cut | None:
-    """What disables gradients at the call itself: a no_grad block around it or around a caller, or
-    a set_grad_enabled(False) that was never undone."""
+    """What disables gradients at the call itself: a no_grad block around it or around a caller, a
+    set_grad_enabled(False) that was never undone, or a library that calls the function."""
     if torch.is_grad_enabled():
         return None
-    switch = None
+    switch, innermost = None, frame
     while frame is not None:
         if frame.f_code in files:
             guard = lineage_of(frame, files).guard_at(frame.f_lineno)
@@ -303,4 +309,4 @@ def _around(frame: FrameType | None, files: UserFiles) -> Cut | None:
             code = frame.f_code
             switch = switch or switched_off(code.co_filename, code.co_qualname)
         frame = frame.f_back
-    return switch
+    return switch or off_in_library(innermost, files)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import ast
+import os
+from types import FrameType
 from typing import Final
 
-from graphlab.observe.notes import Cut
-from graphlab.source.effects.assignments import call_or_source, is_guard
-from graphlab.source.places import beside, kinds_of, parse, statement_at
+import torch
+
+from graphlab.language import message
+from graphlab.observe.notes import Cut, CutAt
+from graphlab.source.effects.assignments import call_or_source, is_guard, scope_of
+from graphlab.source.files import UserFiles, installed
+from graphlab.source.places import beside, kinds_of, line_place, parse, statement_at
 from graphlab.source.vocabulary import HARMLESS_BLOCKS
 from graphlab.trace.model import Location
 
@@ -16,6 +22,9 @@ ENABLED: Final = "on"
 UNKNOWN: Final = "unknown"
 
 _FUNCTIONS = ast.FunctionDef, ast.AsyncFunctionDef
+# Where a module is called from, which leaves gradients alone.
+_CALLING = os.path.join(os.path.dirname(torch.__file__), "nn", "modules", "module.py")
+_GRAPHLAB = __name__.partition(".")[0]
 
 
 def mode_at(file: str, scope: ast.AST | None, line: int, function: str) -> Cut | str | None:
@@ -58,6 +67,41 @@ def guard_around(file: str, tree: ast.Module | None, line: int, function: str) -
 
 def _short(by: str) -> str:
     return by if len(by) < 60 else by[:57] + "…"
+
+
+def off_in_library(frame: FrameType | None, files: UserFiles) -> Cut | None:
+    """The user's function that a library called, known to run with gradients off, where no line of
+    the user's turns them off: ``validation_step()``. None where torch itself stands between, as
+    around the forward of a Function, or a block of the user's that is not known."""
+    told: Cut | None = None
+    mine: FrameType | None = None
+    while frame is not None:
+        code = frame.f_code
+        package = str(frame.f_globals.get("__name__") or "").partition(".")[0]
+        if code in files:
+            mine = frame
+            scope = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
+            if mode_at(code.co_filename, scope, frame.f_lineno, code.co_qualname) is not None:
+                return None
+        elif package == "torch" and code.co_filename != _CALLING:
+            if told is None:
+                return None
+        elif told is None and mine is not None and package not in ("torch", _GRAPHLAB):
+            if not installed(code.co_filename):
+                return None
+            told = _called_by(package, mine)
+        frame = frame.f_back
+    return told
+
+
+def _called_by(package: str, frame: FrameType) -> Cut | None:
+    code = frame.f_code
+    scope = scope_of(parse(code.co_filename), code.co_firstlineno, code.co_name)
+    if not isinstance(scope, _FUNCTIONS):
+        return None
+    key = "inference" if torch.is_inference_mode_enabled() else "gradients_off"
+    by = message(f"observed.by.{key}", package=package, function=scope.name)
+    return CutAt(line_place(code.co_filename, scope.lineno, code.co_qualname), by)
 
 
 def switched_off(file: str, function: str) -> Cut | None:

@@ -173,9 +173,9 @@ def detach_kept(trace: Trace, at: Location) -> Help | None:
         appends = isinstance(func, ast.Attribute) and func.attr == "append" and len(given) == 1
         value = given[0] if appends else None
     old = ast.get_source_segment(source, value) if value is not None else None
-    if statement is None or old is None or isinstance(value, ast.Tuple | ast.List | ast.Dict):
+    if statement is None or old is None or value is None or _is_container(source, at, value):
         return None
-    if value is not None and not isinstance(value, ast.Call) and _takes_numbers(source, at, value):
+    if not isinstance(value, ast.Call) and _takes_numbers(source, at, value):
         return None
     new = f"{old}.detach()" if isinstance(value, _BARE) else f"({old}).detach()"
     text = block.text(statement)
@@ -186,19 +186,53 @@ def detach_kept(trace: Trace, at: Location) -> Help | None:
     )
 
 
-def _takes_numbers(source: str, at: Location, value: ast.expr) -> bool:
-    """Whether `value` is made of an argument that some call of the function gives as a number: a
-    number has no detach()."""
+def _function_at(source: str, at: Location) -> ast.FunctionDef | None:
     functions = [
         each
         for each in ast.walk(ast.parse(source))
         if isinstance(each, ast.FunctionDef) and each.lineno <= at.line <= (each.end_lineno or 0)
     ]
-    if not functions:
+    return functions[-1] if functions else None
+
+
+def _is_container(source: str, at: Location, value: ast.expr) -> bool:
+    """Whether `value` is written as something that holds values, which has no detach(): as a
+    dictionary or a record of a class, in place or in a variable, or as all that was given."""
+    function = _function_at(source, at)
+    scope = ast.parse(source) if function is None else function
+    name = value.id if isinstance(value, ast.Name) else ""
+    if function is not None and name:
+        rest = (function.args.vararg, function.args.kwarg)
+        if any(each is not None and each.arg == name for each in rest):
+            return True
+    stored = [
+        each.value
+        for each in ast.walk(scope)
+        if isinstance(each, ast.Assign) and name in map(ast.unparse, each.targets)
+    ]
+    return any(
+        isinstance(each, ast.Tuple | ast.List | ast.Dict | ast.ListComp | ast.DictComp)
+        or (isinstance(each, ast.Call) and _makes_record(source, ast.unparse(each.func)))
+        for each in (value, *stored)
+    )
+
+
+def _makes_record(source: str, called: str) -> bool:
+    if called in ("dict", "list", "tuple", "asdict", "dataclasses.asdict"):
+        return True
+    name = re.escape(called)
+    return re.search(rf"^\s*(class {name}\b|{name} = .*[nN]amed[tT]uple)", source, re.M) is not None
+
+
+def _takes_numbers(source: str, at: Location, value: ast.expr) -> bool:
+    """Whether `value` is made of an argument that some call of the function gives as a number: a
+    number has no detach()."""
+    function = _function_at(source, at)
+    if function is None:
         return False
-    arguments = {each.arg for each in ast.walk(functions[-1].args) if isinstance(each, ast.arg)}
+    arguments = {each.arg for each in ast.walk(function.args) if isinstance(each, ast.arg)}
     read = {each.id for each in ast.walk(value) if isinstance(each, ast.Name)} - {"self"}
-    calls = rf"\b{functions[-1].name}\([^\n]*(\.item\(\)|float\()"
+    calls = rf"\b{function.name}\([^\n]*(\.item\(\)|float\()"
     return bool(arguments & read) and re.search(calls, source) is not None
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from graphlab.language import message
 from graphlab.rules.repair.graph.kept_apart import differentiable
-from graphlab.rules.words import loss_word
+from graphlab.rules.words import loss_word, several_parameters
 from graphlab.source.blocks import Block, Edit
 from graphlab.source.vocabulary import CUTS
 from graphlab.trace.finding import Help
@@ -67,6 +67,10 @@ def keep_graph(trace: Trace, at: Location | None, by: str, loss: str) -> Help:
     else:
         key = "no_gradient"
     words = {"loss": loss_word(loss), "by": by, "line": at.line, "call": call}
+    if key == "see_what" and len(trace.optimizers) == 1 and trace.optimizers[0].owns:
+        optimizer = trace.optimizers[0]
+        names = several_parameters(trace, optimizer.owns)
+        key, words = "see_what_trains", {**words, "optimizer": optimizer.name, "names": names}
     text = message(f"repairs.call.{key}", **words)
     if edits is not None:
         return edits[0].help(text, [edits[1]])

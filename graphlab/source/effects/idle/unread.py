@@ -59,7 +59,38 @@ def unread_helpers(sources: Mapping[str, str], file: str, step: int) -> Iterator
         if _said(target.id, sources) == 1:
             kind = ast.unparse(node.value.func).rpartition(".")[2]
             yield Unread(place(node, file, source=sources[file]), target.id, kind, method)
+    yield from _of_objects(trees[file], sources, file)
     yield from _only_read(trees, sources, file, step)
+
+
+def _of_objects(tree: ast.Module, sources: Mapping[str, str], file: str) -> Iterator[Unread]:
+    """Those that a method keeps as ``self.name``, in a class that has all of its own methods from
+    the program: a library's may read what it does not name."""
+    for owner in ast.walk(tree):
+        if not isinstance(owner, ast.ClassDef) or not _is_own(owner, sources):
+            continue
+        for node in ast.walk(owner):
+            target = node.targets[0] if isinstance(node, ast.Assign) else None
+            if not isinstance(node, ast.Assign) or not isinstance(target, ast.Attribute):
+                continue
+            method = _method(node.value) if isinstance(node.value, ast.Call) else None
+            mine = isinstance(target.value, ast.Name) and target.value.id == "self"
+            if mine and len(node.targets) == 1 and method and _said(target.attr, sources) == 1:
+                kind = ast.unparse(node.value).partition("(")[0].rpartition(".")[2]
+                yield Unread(
+                    place(node, file, source=sources[file]), ast.unparse(target), kind, method
+                )
+
+
+def _is_own(owner: ast.ClassDef, sources: Mapping[str, str]) -> bool:
+    """Whether the bases of a class are the program's own, or torch's Module."""
+    bases = [ast.unparse(each).rpartition(".")[2] for each in owner.bases]
+    defined = "\n".join(sources.values())
+    return all(
+        each in ("Module", "object", "ABC")
+        or re.search(rf"^\s*class {re.escape(each)}\b", defined, re.M)
+        for each in bases
+    )
 
 
 def _said(name: str, sources: Mapping[str, str]) -> int:
