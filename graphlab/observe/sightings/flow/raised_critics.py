@@ -28,7 +28,7 @@ class RaisedCritics:
     the output of a network."""
 
     def __init__(self, watched: Watched) -> None:
-        self._table = watched.table
+        self._table, self._registry = watched.table, watched.ledger.registry
         self._looks = Looks()
         self._compared: set[int] = set()
         self._scored: set[int] = set()
@@ -41,8 +41,11 @@ class RaisedCritics:
         if compared:
             self._compared |= self._places(walk(compared, _LARGE))
             self._scored |= self._places(walk(_summed(nodes[0]), _LARGE))
-        elif _only_raises(nodes[0]):
+        elif (negated := _negated(nodes[0])) == 1:
             self._raised[record.loss] = record, self._places(nodes)
+        elif negated == 0:
+            # One of two losses of a GAN's critic, each with a backward of its own.
+            self._scored |= self._places(walk(_summed(nodes[0]), _LARGE))
 
     def _places(self, nodes: list[Any]) -> set[int]:
         """Of the parameters behind some nodes; none of a graph that is too large."""
@@ -54,8 +57,10 @@ class RaisedCritics:
         for record, places in self._raised.values():
             # The loss of a GAN's critic takes its output as it is, beside a penalty.
             critics = sorted(places & self._compared - self._scored)
-            # The actor, which it trains, is compared with nothing.
-            if critics and places - self._compared:
+            held = [each.owns.keys() for each in self._registry.states]
+            own = set[int]().union(*(each for each in held if each & {*critics}))
+            # The actor, which it trains, is compared with nothing, and has an optimizer of its own.
+            if critics and places - self._compared - own:
                 at = located(record.spot)
                 yield TrainedAsNumber(at, "critic", record.loss, record.call, at, tuple(critics))
 
@@ -74,18 +79,19 @@ def _summed(root: Any) -> list[Any]:
     return found
 
 
-def _only_raises(root: Any) -> bool:
-    """Whether a loss is nothing but the mean, negated, of what linear layers give."""
+def _negated(root: Any) -> int | None:
+    """How often a loss is negated that is nothing else than the mean of what linear layers give;
+    None where it is something else."""
     nodes, negated = [root], 0
     for _ in range(_DEEP):
         kinds = {class_name(each) for each in nodes}
         if kinds <= {*_LINEAR}:
-            return negated == 1
+            return negated
         if len(kinds) == 1 and kinds == {"NegBackward0"}:
             negated += 1
         inner = [each for each in nodes if class_name(each) not in _LINEAR]
         if any(class_name(each) not in (*_MEANS, "NegBackward0") for each in inner):
-            return False
+            return None
         nodes = [each for each in nodes if class_name(each) in _LINEAR]
         nodes += [one for each in inner for one, _ in each.next_functions if one is not None]
-    return False
+    return None
