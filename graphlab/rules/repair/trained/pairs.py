@@ -1,5 +1,4 @@
-"""Repair of a loss over all pairs: the column loses its last dimension where it is compared, or
-multiplied."""
+"""Repair of a loss over all pairs: the column loses its last dimension where the two meet."""
 
 from __future__ import annotations
 
