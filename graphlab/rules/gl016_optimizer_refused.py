@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from graphlab.language import message
 from graphlab.language.lists import first_of
 from graphlab.rules.repair.given.parameters import (
+    flattened,
     found_by_parameters,
     kept_in_a_list,
     unpacked,
@@ -23,7 +24,7 @@ from graphlab.trace.sightings import OptimizerRefused
 # turn, a rate or a closure that is not one.
 _SETUP = (
     "listed", "plain", "used", "frozen", "unscaled", "not_updated", "half", "rates", "no_closure",
-    "no_loss",
+    "no_loss", "grouped",
 )  # fmt: skip
 
 
@@ -53,7 +54,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             )
             tensor = None
         elif each.why in _SETUP:
-            names = list(each.told)
+            names = list(each.told[:1] if each.why == "grouped" else each.told)
             cause = message(f"errors.gl016.cause_{each.why}") if each.cause is not None else ""
             summary = message(
                 f"errors.gl016.{each.why}", call=each.call, names=names, count=len(names)
@@ -84,6 +85,8 @@ def _others(trace: Trace, each: OptimizerRefused) -> Iterator[Help]:
         yield from found_by_parameters(trace, each)
     elif each.why == "used":
         yield from kept_in_a_list(trace, each)
+    elif each.why == "grouped":
+        yield from flattened(trace, each)
     elif each.why == "repeated":
         yield from groups_apart(trace, each.at)
 

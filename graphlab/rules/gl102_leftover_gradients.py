@@ -8,7 +8,7 @@ from functools import partial
 from graphlab.language import message
 from graphlab.language.lists import listing
 from graphlab.rules.repair.held.clearing import cleared_before
-from graphlab.rules.repair.held.stepping import cleared_by_hand
+from graphlab.rules.repair.held.stepping import cleared_by_hand, written_there
 from graphlab.rules.repair.left_over import clear_gradients
 from graphlab.rules.rule import Rule
 from graphlab.rules.steps import first_per_optimizer, never_stepped, unversioned
@@ -76,6 +76,7 @@ def _all_at(trace: Trace) -> set[Location | None]:
 def _by_hand(trace: Trace, several: list[GradientKept]) -> Finding:
     """The program steps a tensor itself, as an attack does, and never clears its gradient."""
     kept = several[0]
+    there = written_there(trace, kept.at) or kept.name
     return Finding(
         *RULE.label,
         summary=message(
@@ -88,7 +89,7 @@ def _by_hand(trace: Trace, several: list[GradientKept]) -> Finding:
         tensor=unversioned(trace, kept.tensor),
         failed=Place(kept.call_at, kept.call),
         cause=Place(kept.at, message("training.gl102.stays")) if kept.at is not None else None,
-        help=(Help(message("training.gl102.clear_it", name=kept.name)),),
+        help=(Help(message("training.gl102.clear_it", name=there)),),
         others=tuple(cleared_by_hand(trace, kept.at, kept.name)),
     )
 

@@ -96,7 +96,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             help = "reentrant"
         elif not loss and optimizer.cut_by.split("(")[0].rpartition(".")[2] in COPIERS:
             help = "copied"
-        repair = Help(message(f"training.gl110.{help}"))
+        repair, aside = Help(message(f"training.gl110.{help}")), ""
         unknown = cause is None or cause.at == optimizer.at
         named = not_called(trace, "backward")
         if unknown and named is None and in_eval:
@@ -108,7 +108,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             # Its optimizer is built in the call that trains, which says nothing.
             cause = asked
         elif unknown and named is None and (unused := left_aside(trace, optimizer)) is not None:
-            cause, failed = Place(unused.at, unused.name), built
+            cause, failed, aside = Place(unused.at, unused.name), built, unused.name
             repair = Help(message("training.gl110.add_loss", name=unused.name))
         elif unknown and named is None and len(empty) == 1 and empty[0].at is not None:
             cause, failed = Place(empty[0].at, empty[0].by), built
@@ -121,13 +121,14 @@ def check(trace: Trace) -> Iterator[Finding]:
         by = optimizer.cut_by
         if unsynced is not None:
             cut, by = unsynced.at, unsynced.what
+        what = "leaf_loss" if loss else "aside" if aside else "cut" if cut else "summary"
         yield Finding(
             *RULE.label,
             summary=message(
-                f"training.gl110.{'leaf_loss' if loss else 'cut' if cut else 'summary'}",
+                f"training.gl110.{what}",
                 name=optimizer.name,
                 names=first_of(names),
-                loss=loss,
+                loss=loss or aside,
                 cut=by_in_line(by, cut) if cut else "",
             ),
             tensor=unversioned(trace, never[0]),

@@ -13,9 +13,18 @@ from graphlab.trace.module_sightings import Restored
 
 
 def check(trace: Trace) -> Iterator[Finding]:
-    for each in trace.sightings:
-        if isinstance(each, Restored):
+    restored = [each for each in trace.sightings if isinstance(each, Restored)]
+    averages = {_around(each) for each in restored if each.mixed}
+    for each in restored:
+        # What swaps an average in and out that is the weights themselves follows from that.
+        if each.mixed or not each.copied or _around(each) not in averages:
             yield _finding(trace, each)
+
+
+def _around(each: Restored) -> tuple[str, str] | None:
+    """The file and the class that it is in."""
+    at = each.at
+    return (at.file, at.function.rpartition(".")[0]) if at is not None else None
 
 
 def _finding(trace: Trace, each: Restored) -> Finding:

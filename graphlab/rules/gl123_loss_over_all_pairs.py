@@ -38,7 +38,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             cause=Place(each.at, message("training.gl123.compared")),
             failed=Place(each.call_at, each.call) if each.call_at is not None else None,
             help=(Help(message(f"training.gl123.{help}")),),
-            others=() if each.weight else tuple(without_last_dimension(trace, each)),
+            others=tuple(without_last_dimension(trace, each)),
         )
 
 

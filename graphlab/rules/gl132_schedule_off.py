@@ -9,6 +9,7 @@ from graphlab.rules.repair.held.scheduled import (
     once_an_epoch,
     scheduled_for,
     scheduled_last,
+    step_of_wrapper,
     stepped_each_epoch,
     steps_in_turn,
     waits_for_less,
@@ -30,6 +31,9 @@ def check(trace: Trace) -> Iterator[Finding]:
             continue
         if each.loss:
             yield _upwards(trace, each)
+            continue
+        if each.unset:
+            yield _unset(trace, each)
             continue
         if each.early:
             yield from _early(trace, each)
@@ -88,6 +92,20 @@ def _upwards(trace: Trace, each: ScheduleOff) -> Finding:
         ),
         cause=Place(each.at, message("training.gl132.planned")) if each.at else None,
         help=(waits_for_less(trace, each.at) or Help(message("training.gl132.help_upwards")),),
+    )
+
+
+def _unset(trace: Trace, each: ScheduleOff) -> Finding:
+    """A rate of 0 that what wraps the optimizer was to set."""
+    name, past = trace.optimizers[each.optimizer].name, each.named.endswith(".step")
+    word = f"{name}.step()" if past else message("words.built", name=name)
+    key = "help_past" if past else "help_setter" if each.named else "help_rate"
+    return Finding(
+        *RULE.label,
+        summary=message("training.gl132.unset", optimizer=name, steps=each.steps),
+        cause=Place(each.at, word) if each.at else None,
+        help=(Help(message(f"training.gl132.{key}", optimizer=name, setter=f"{each.named}()")),),
+        others=tuple(step_of_wrapper(trace, each.at)) if past else (),
     )
 
 

@@ -64,14 +64,17 @@ def _applied(trace: Trace, each: TrainedAsNumber) -> bool:
 
 def _shares_its_name(trace: Trace, each: TrainedAsNumber) -> bool:
     """Whether the critic's own loss has the name of the actor's: a step tells its losses by name,
-    and each of a GAN's two methods may call its own ``loss``."""
-    return each.what == "critic" and any(
-        isinstance(event, Backward)
-        and event.loss == each.loss
-        and event.at != each.call_at
-        and {*event.reached} & {*each.tensors}
+    and each of a GAN's two methods may call its own ``loss``, as may one line for both."""
+    if each.what != "critic":
+        return False
+    kinds = {
+        (event.at, frozenset(event.reached))
         for event in trace.events
-    )
+        if isinstance(event, Backward)
+        and event.loss == each.loss
+        and {*event.reached} & {*each.tensors}
+    }
+    return len(kinds) > 1 or any(at != each.call_at for at, _ in kinds)
 
 
 RULE = Rule("GL140", "trained-as-a-number", "warning", check)

@@ -199,7 +199,8 @@ class OptimizerRefused:
     call that was given an optimizer of another module than the one beside it (`strangers`), how the
     two are written; `replaced`: since `cause`. Of what is `nested` in a list of parameters, how it
     is written, and its type. Of `rates` that are no numbers, what they are; of a closure that gives
-    `no_loss`, its name.
+    `no_loss`, its name; of what is `grouped` for LBFGS, the number of groups, and the options
+    in which they differ.
     """
 
     at: Location | None
@@ -207,7 +208,7 @@ class OptimizerRefused:
     why: Literal[
         "repeated", "sparse", "sizes", "listed", "plain", "used", "frozen", "unscaled",
         "not_updated", "over", "strangers", "replaced", "decays",
-        "nested", "clips_sparse", "half", "rates", "no_closure", "no_loss",
+        "nested", "clips_sparse", "half", "rates", "no_closure", "no_loss", "grouped",
     ]  # fmt: skip
     told: tuple[str, ...]
     cause: Location | None = None

@@ -67,6 +67,12 @@ def seen(tmp_path: Path, loss: str) -> list[BroadcastLoss]:
         ),
         ("e = y - net(x); loss = torch.max(0.9 * e, (0.9 - 1) * e).mean()", (12, 1)),
         ("e = y - net(x); loss = torch.max(0.9 * e, -0.1 * e).mean()", (12, 1)),
+        # Weights that were made a column, of losses that are none.
+        ("loss = (y[:, None] * (net(x).squeeze(1) - y) ** 2).mean()", (12,)),
+        (
+            "loss = (F.mse_loss(net(x)[:, 0], y, reduction='none') * y.unsqueeze(1)).mean()",
+            (12,),
+        ),
     ],
 )
 def test_a_column_and_a_row(tmp_path: Path, loss: str, prediction: tuple[int, ...]) -> None:
@@ -104,6 +110,9 @@ def test_a_column_and_a_row(tmp_path: Path, loss: str, prediction: tuple[int, ..
         "loss = torch.max(net(x) - y, 0.1 * (net(x) - y).detach()).mean()",
         "loss = ((net(x) - torch.linspace(-1, 1, 5)) ** 2).mean()",
         "loss = ((net(x) - y) ** 2).min(dim=1).values.mean()",
+        # A column of weights for a column of losses, and one of what is no loss yet.
+        "loss = (y[:, None] * (net(x) - y[:, None]) ** 2).mean()",
+        "loss = (y[:, None] * net(x).squeeze(1)).mean()",
         # Two of them are no matrix to tell by.
         "loss = ((net(x[:2]) - y[:2]) ** 2).mean()",
     ],

@@ -28,3 +28,19 @@ def test_a_list_of_losses(kept: str) -> None:
     assert [each.summary.split()[0] for each in told] == (
         ["value_losses"] if kept == "value_losses" else []
     )
+
+
+@pytest.mark.parametrize("name", ["loss_size", "running_loss"])
+def test_an_item_of_a_dictionary(name: str) -> None:
+    model = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with graphlab.watch() as session:
+        for _ in range(8):
+            out = model(torch.randn(4, 2))
+            terms = {"loss": out.square().mean(), name: out.abs().mean()}
+            optimizer.zero_grad()
+            terms["loss"].backward()
+            optimizer.step()
+        del terms
+    told = [each.summary.split()[0] for each in session.findings if each.code == "GL119"]
+    assert told == (['terms["loss_size"]'] if name == "loss_size" else [])

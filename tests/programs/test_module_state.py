@@ -199,3 +199,9 @@ def test_the_line_is_named(observe: Any, tmp_path: Path, what: str) -> None:
 def test_right_programs_are_not_spoken_of(observe: Any, tmp_path: Path, what: str) -> None:
     told, _ = _told(observe, tmp_path, SILENT[what])
     assert told == [], [each.summary for each in told]
+
+
+def test_an_average_that_is_the_weights_is_told_once(observe: Any) -> None:
+    """What swaps it in and out copies values onto themselves only for that."""
+    corpus = Path(__file__).parents[1] / "corpus" / "silent"
+    assert observe(corpus / "average_registered_without_copies.py").only.code == "GL113"

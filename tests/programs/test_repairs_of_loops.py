@@ -169,6 +169,53 @@ def test_a_state_in_an_attribute_is_detached(observe: Any, applied: Any, tmp_pat
     assert observe(path).told == []
 
 
+COLLECTED = """\
+import torch
+
+torch.manual_seed(0)
+
+
+class Rollout:
+    def __init__(self):
+        self.values = []
+
+
+class Agent:
+    def __init__(self):
+        self.cell = torch.nn.GRUCell(4, 4)
+        self.state = torch.zeros(3, 4)
+
+    def act(self, seen):
+        self.state = self.cell(seen, self.state)
+        return self.state.mean()
+
+    def update(self, rollout):
+        loss = torch.stack(rollout.values).square().mean()
+        loss.backward()
+
+
+agent = Agent()
+{before}
+for turn in range(4):
+    {inside}
+    for _ in range(3):
+        rollout.values.append(agent.act(torch.randn(3, 4)))
+    agent.update(rollout)
+"""
+
+
+@pytest.mark.parametrize("anew", [True, False])
+def test_what_each_turn_makes_for_itself_carries_nothing(
+    observe: Any, tmp_path: Path, anew: bool
+) -> None:
+    here, there = ("", "rollout = Rollout()") if anew else ("rollout = Rollout()", "pass")
+    path = tmp_path / "train.py"
+    path.write_text(COLLECTED.format(before=here, inside=there), encoding="utf-8")
+    told = observe(path).only.help[0]
+    assert ("self.state" in told.text) == anew
+    assert ("rollout.values" in told.text) == (not anew)
+
+
 @pytest.mark.parametrize(
     ("before", "inside", "said"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -11,8 +12,10 @@ from typing import Any, get_args
 from graphlab.observe.graph.kept import Held, in_libraries, node_behind, parts_of
 from graphlab.observe.graph.walk import hold, sequence, walk
 from graphlab.observe.tensors import is_module, is_tensor
+from graphlab.source.effects.stores import stores_named
 from graphlab.source.files import UserFiles, user_frame
 from graphlab.source.objects import attributes, class_name, exactly, is_a, items, variables
+from graphlab.source.places import expression_of
 from graphlab.trace.model import Carrier
 from graphlab.trace.values import CarrierForm
 
@@ -64,8 +67,57 @@ def carriers(frame: FrameType, files: UserFiles, seq: int) -> tuple[Carrier, ...
             roots[label] = ends, {id(node) for node in nodes}
             keep += nodes
             found[label] = Carrier(label, _form(each, len(tensors)))
-    inside = _inside([*held, *in_libraries(frame, files)], seq, {*found})
+    anew = {root for label in found if (root := _root(label)) != label and _anew(root, user, files)}
+    old = {label: each for label, each in found.items() if _root(label) not in anew}
+    # What holds the tensors of one turn alone brings nothing over from the turn before.
+    found = old or found
+    inside = _inside([*held, *in_libraries(frame, files)], seq, {*found} | anew)
     return (*_together(_first_made(found, roots).values()), *inside)
+
+
+def _root(label: str) -> str:
+    return label.partition("[")[0].partition(".")[0]
+
+
+def _anew(name: str, frame: FrameType, files: UserFiles) -> bool:
+    """Whether each turn of a loop begins with an object of its own under this name, which may have
+    been handed down to the function of `frame`: ``batch = Rollout()``."""
+    code = frame.f_code
+    while name in code.co_varnames[: code.co_argcount]:
+        caller = user_frame(frame.f_back, files)
+        call = expression_of(caller.f_code, caller.f_lasti) if caller is not None else None
+        given = _handed(call, name, frame) if isinstance(call, ast.Call) else None
+        if caller is None or not isinstance(given, ast.Name):
+            return False
+        name, frame, code = given.id, caller, caller.f_code
+    own = code.co_qualname.replace("<locals>.", "")
+    made = [
+        each
+        for each in stores_named(code.co_filename, name)
+        if each.function == ("" if own == "<module>" else own)
+        and isinstance(each.target, ast.Name)
+        and not each.adds
+    ]
+    line = frame.f_lineno
+    return bool(made) and all(
+        isinstance(each.value, ast.Call | ast.List | ast.Dict)
+        and not any(getattr(one, "id", "") == name for one in ast.walk(each.value))
+        and each.loops
+        and each.loops[-1].lineno < each.node.lineno < line <= (each.loops[-1].end_lineno or 0)
+        for each in made
+    )
+
+
+def _handed(call: ast.Call, name: str, frame: FrameType) -> ast.expr | None:
+    """What a call hands to a parameter of the function that it runs in `frame`."""
+    parameters = frame.f_code.co_varnames[: frame.f_code.co_argcount]
+    skipped = int(parameters[:1] == ("self",))
+    for word in call.keywords:
+        if word.arg == name:
+            return word.value
+    at = parameters.index(name) - skipped
+    plain = not any(isinstance(each, ast.Starred) for each in call.args)
+    return call.args[at] if plain and 0 <= at < len(call.args) else None
 
 
 def _first_made(

@@ -5,15 +5,16 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from types import FrameType
 from typing import Any, NamedTuple
 
 from graphlab.observe.graph.walk import leaf_of
 from graphlab.observe.names import Names
-from graphlab.observe.notes import RawBackward, Spot
+from graphlab.observe.notes import RawBackward, RawWrite, Spot, located
 from graphlab.observe.optimizers.vectors import Sample
 from graphlab.observe.sightings.watched import Watched
-from graphlab.observe.tensors import Ref, grad_of, version_of
+from graphlab.observe.tensors import Ref, grad_of, storage_key, version_of
 from graphlab.source.effects.assignments import scope_of
 from graphlab.source.effects.stores import last_part
 from graphlab.source.files import user_frame
@@ -23,6 +24,8 @@ from graphlab.trace.sightings import GradientKept
 
 # At how many backwards the old gradient must have been there, and how many tensors are looked at.
 ENOUGH, MOST = 3, 64
+# Among how many of the last events the line that wrote to one is searched for.
+BACK = 512
 
 Key = tuple[Spot | None, str]
 
@@ -79,16 +82,32 @@ class KeptGradients:
                 continue
             self._kept[key] += 1
             if key not in self._found:
-                self._note(key, record, frame, self._watched.table.tensor_index(leaf, names))
+                self._note(key, record, frame, leaf, names)
 
-    def _note(self, key: Key, record: RawBackward, frame: FrameType, index: int) -> None:
+    def _note(
+        self, key: Key, record: RawBackward, frame: FrameType, leaf: Any, names: Names
+    ) -> None:
+        index = self._watched.table.tensor_index(leaf, names)
         user = user_frame(frame.f_back, self._watched.files)
         at = update_of(key[1], user) if user is not None else None
+        at = at or self._written_at(leaf)
         if user is not None and at is not None:
             code = user.f_code
             here = statement_at(code.co_filename, user.f_lineno)
             call_at = place(here, code.co_filename, code.co_qualname) if here is not None else None
             self._found[key] = GradientKept(at, key[1], index, record.call, call_at, 0)
+
+    def _written_at(self, leaf: Any) -> Location | None:
+        """The statement that last wrote to a leaf, in whichever function, if it reads a gradient:
+        the step() of an optimizer of the program's own."""
+        key = storage_key(leaf)
+        for event in islice(reversed(self._watched.log.events), BACK):
+            if isinstance(event, RawWrite) and any(one[0] == key for one in event.tensors):
+                at = located(event.spot)
+                node = statement_at(at.file, at.line) if at is not None else None
+                reads = node is not None and any(map(_reads_gradient, ast.walk(node)))
+                return place(node, at.file, at.function) if at and node and reads else None
+        return None
 
     def ended(self, record: RawBackward) -> None:
         """A backward has run."""
@@ -129,15 +148,21 @@ def update_of(name: str, frame: FrameType) -> Location | None:
         if not isinstance(node, ast.Assign | ast.AugAssign | ast.Expr):
             continue
         for each in ast.walk(node):
-            if not isinstance(each, ast.Attribute) or each.attr != "grad":
-                continue
-            if isinstance(each.ctx, ast.Store):
+            if not isinstance(each, ast.Attribute) or not _reads_gradient(each):
                 continue
             base = last_part(each.value)
             looped = base in loops and base in _written(node)
             if base and (looped or (base == last and base not in loops)):
                 return place(node, code.co_filename, code.co_qualname)
     return None
+
+
+def _reads_gradient(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Attribute)
+        and node.attr == "grad"
+        and not isinstance(node.ctx, ast.Store)
+    )
 
 
 def _written(node: ast.Assign | ast.AugAssign | ast.Expr) -> set[str]:

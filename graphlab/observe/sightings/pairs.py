@@ -20,6 +20,10 @@ ROWS = 8
 # How far a difference may be from one of a column and a row, in units of its rounding.
 ROUNDINGS = 16
 _LOSSES = ("MseLossBackward0", "SmoothL1LossBackward0", "HuberLossBackward0")
+_UNREDUCED = (
+    *_LOSSES, "NllLossBackward0", "BinaryCrossEntropyBackward0",
+    "BinaryCrossEntropyWithLogitsBackward0",
+)  # fmt: skip
 _REDUCED = ("MeanBackward0", "SumBackward0")
 _DIFFERENCES = ("SubBackward0", "RsubBackward1")
 # What may lie between a product and the mean over it: none of it mixes elements.
@@ -36,6 +40,8 @@ _DISTANCES = ("CdistBackward0", "PdistBackward0", "EuclideanDistBackward0")
 _SCALES = ("MulBackward0", "DivBackward0", "NegBackward0")
 # How many nodes around a difference are gone through, and how many that scale it.
 AROUND, SCALED = 24, 4
+# What may leave a tensor as it is.
+_SAME_SHAPE = ("SqueezeBackward0", "SqueezeBackward1", "ViewBackward0", *_SCALES)
 # What makes a column of a row where all pairs are meant.
 _MEANT = ("UnsqueezeBackward0", "ExpandBackward0", "RepeatBackward0")
 
@@ -226,13 +232,26 @@ def _outer_product(product: Any) -> Pair | None:
     if len(weights) != 1 or type(known[0]).__name__ in _MEANT:
         return None
     weight, base = shape_of(weights[0]), base_of(weights[0])
-    # One that was unsqueezed is a view of a row.
-    meant = base is not None and len(shape_of(base)) == 1 and weight == column
+    # One that was unsqueezed is a view of a row: it is meant to be a column, but hardly for the
+    # losses of single examples, of which no pairs are made.
+    view = base is not None and len(shape_of(base)) == 1 and weight == column
+    meant = view and not _of_each_example(known[0])
     return (
         Pair(product, shape, result, weight)
         if {shape, weight} == {row, column} and not meant
         else None
     )
+
+
+def _of_each_example(node: Any) -> bool:
+    """Whether it made a loss of torch's that is not reduced yet, or the square of an error."""
+    inner = _known(node)
+    while len(inner) == 1 and type(node).__name__ in _SAME_SHAPE:
+        node, inner = inner[0], _known(inner[0])
+    kind = type(node).__name__
+    if kind == "PowBackward0":
+        return node._saved_exponent == 2 and type(_known(node)[0]).__name__ in _DIFFERENCES
+    return kind in _UNREDUCED
 
 
 def _is_outer(difference: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Finds variables called losses whose graph no backward ever runs through."""
+"""Finds losses, by the names of variables and of dictionary items, that no backward reaches."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from graphlab.observe.notes import RawBackward, Spot, located
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import count_of, grad_fn_of, is_tensor
 from graphlab.source.files import user_frame
-from graphlab.source.objects import variables
+from graphlab.source.objects import exactly, items, variables
 from graphlab.trace.model import Location
 from graphlab.trace.sightings import LossUnused
 
 # At how many backwards it must have been there, and parts of names that say what a variable is.
 ENOUGH = 4
-# How many nodes of its graph are gone through.
-LARGEST = 20_000
+# How many nodes of its graph are gone through, and how many items of a dictionary.
+LARGEST, _ITEMS = 20_000, 32
 _WORDS = ("loss", "penalty")
 # A total over the iterations is not meant for a backward.
 _TOTALS = ("total", "running", "epoch", "sum", "avg", "mean", "ema", "log", "best", "last", "prev")
@@ -47,9 +47,7 @@ class UnusedLosses:
         inside = set(nodes)
         before = self._backwards.get(record.spot, 0)
         self._backwards[record.spot] = record.seq
-        for name, value in variables(user.f_locals).items():
-            if not _is_loss(name):
-                continue
+        for name, value, item in _losses(user):
             node = _node(value)
             if node is None:
                 continue
@@ -65,7 +63,8 @@ class UnusedLosses:
                 self._seen[key] += 1
                 if key not in self._made:
                     # Where the variable is given it, and not the helper that computes it.
-                    made = making(user, name, self._files) if is_tensor(value) else None
+                    whole = is_tensor(value) and not item
+                    made = making(user, name, self._files) if whole else None
                     self._made[key] = made or located(self._log.line_of(sequence(node)))
                     leaves = [leaf_of(each) for each in walk([node], LARGEST)]
                     places = [self._table.place_of(p) for p in leaves if p is not None]
@@ -77,6 +76,23 @@ class UnusedLosses:
                 yield LossUnused(self._made[key], key[1], count, self._leads[key])
 
 
+def _losses(frame: FrameType) -> Iterator[tuple[str, Any, bool]]:
+    """The variables that are called losses, and whether each is the item of a dictionary."""
+    for name, value in variables(frame.f_locals).items():
+        if not exactly(value, dict):
+            if _is_loss(name):
+                yield name, value, False
+        elif not _is_total(name):
+            for key, one in items(value, _ITEMS):
+                named = is_tensor(one) and not _is_total(str(key))
+                if named and (_is_loss(str(key)) or _is_loss(name)):
+                    yield f"{name}[{_quoted(key)}]", one, True
+
+
+def _quoted(key: str | int) -> str:
+    return f'"{key}"' if type(key) is str else str(key)
+
+
 def _node(value: Any) -> Any:
     """The node of a loss, or of the last one in a list of them."""
     if type(value) is list and value:
@@ -85,5 +101,8 @@ def _node(value: Any) -> Any:
 
 
 def _is_loss(name: str) -> bool:
-    low = name.lower()
-    return any(word in low for word in _WORDS) and not any(word in low for word in _TOTALS)
+    return any(word in name.lower() for word in _WORDS) and not _is_total(name)
+
+
+def _is_total(name: str) -> bool:
+    return any(word in name.lower() for word in _TOTALS)

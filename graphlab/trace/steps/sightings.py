@@ -61,7 +61,9 @@ class ScheduleOff:
     loop over epochs runs, and was stepped `count` times, so that its rate came back up; or it was
     built at `at` and is `never` stepped, or what is `named` there is not called. plan: a library
     steps it, and `at` is where it was built. loss: it was built at `at` to lower the rate where a
-    number stops to rise, and each of `count` times it was given this, a loss."""
+    number stops to rise, and each of `count` times it was given this, a loss. unset: it has no
+    scheduler, its rate is 0, and the function `named`, the only one that sets a rate, was not
+    called."""
 
     at: Location | None
     optimizer: OptimizerAt
@@ -77,6 +79,7 @@ class ScheduleOff:
     named: str = ""
     plan: bool = False
     loss: str = ""
+    unset: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,5 +82,24 @@ def noise_for_a_student():
     return loss.item()
 
 
-for each in (scored_action, score_written_out, latent_with_its_graph, noise_for_a_student):
+def steps_scored_by_their_return():
+    policy = nn.Linear(4, 2)
+    optimizer = torch.optim.Adam(policy.parameters(), lr=1e-3)
+    for _ in range(12):
+        states = torch.randn(20, 4)
+        mean, log_std = policy(states).chunk(2, 1)
+        dist = Normal(mean, log_std.exp())
+        actions = dist.sample()
+        achieved = -(actions - states[:, :1]).square().sum()
+        loss = -(dist.log_prob(actions) * achieved).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return loss.item()
+
+
+for each in (
+    scored_action, score_written_out, latent_with_its_graph, noise_for_a_student,
+    steps_scored_by_their_return,
+):  # fmt: skip
     print(each.__name__, f"{each():.3f}")

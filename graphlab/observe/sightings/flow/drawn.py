@@ -1,7 +1,8 @@
 """Finds draws without a gradient, ``q.sample()`` or ``torch.normal(mean, std)``, whose distribution
 a loss trains beside them: through a divergence or an entropy, and not through the draw.
 
-A draw whose log-probability is computed is trained by that, as an action is.
+A draw whose log-probability is computed is trained by that, as an action is, if it is weighed: with
+one weight for all draws, its gradient is zero on average.
 """
 
 from __future__ import annotations
@@ -10,16 +11,17 @@ import ast
 import re
 from collections import deque
 from collections.abc import Iterator
+from math import isclose
 from types import FrameType
 from typing import Any
 
 from torch import distributions
 
-from graphlab.observe.graph.walk import sequence
+from graphlab.observe.graph.walk import output_shape, sequence, slots
 from graphlab.observe.lineage.loss import trails_to_loss
-from graphlab.observe.notes import RawBackward, located
+from graphlab.observe.notes import RawBackward, Spot, located
 from graphlab.observe.sightings.watched import Looks, Watched
-from graphlab.observe.tensors import grad_fn_of, is_tensor
+from graphlab.observe.tensors import Ref, count_of, grad_fn_of, is_tensor, readable
 from graphlab.source.effects.assignments import target_names
 from graphlab.source.files import user_frame
 from graphlab.source.objects import attributes, class_name, is_a
@@ -31,8 +33,14 @@ _BESIDE = re.compile(
     r"(?<![a-z])d?kl[ds]?(?![a-z])|kl_?(div|loss|term)|(?<![a-z])ent(ropy)?(?![a-z])", re.IGNORECASE
 )
 _VIEWS = ("ExpandBackward0", "ViewBackward0", "AliasBackward0", "SqueezeBackward1")
+# What adds up its values, or leaves them as they are; and what may scale them.
+_EVEN = ("AddBackward0", "SubBackward0", "NegBackward0", "MeanBackward0", "MeanBackward1",
+         "SumBackward0", "SumBackward1", "UnsqueezeBackward0", *_VIEWS)  # fmt: skip
+_SCALES = ("MulBackward0", "DivBackward0")
 # How many draws of a line are remembered, and after how many of all no more are.
 KEPT, MOST = 64, 2048
+# How far the weight of all scores may be from the last one, as a temperature's that is trained.
+NEAR = 0.05
 # A graph larger than this is not searched, and a distribution is taken apart so far.
 _LARGE, _DEEP = 20_000, 4
 
@@ -45,7 +53,12 @@ class DrawnValues:
         self._watched = watched
         self._looks = Looks()
         self._drawn: dict[tuple[str, int], deque[frozenset[int]]] = {}
-        self._scored: deque[frozenset[int]] = deque(maxlen=KEPT)
+        # What was drawn, and what it was drawn from.
+        self._values: deque[tuple[Ref, frozenset[int]]] = deque(maxlen=KEPT)
+        # What was scored, and the node of the score where that is of a draw of its own.
+        self._scored: deque[tuple[frozenset[int], int | None]] = deque(maxlen=KEPT)
+        # The weights that the last loss of a line gave its scores.
+        self._weights: dict[Spot | None, list[float | None]] = {}
         self._found: dict[Location, DrawnWithoutGraph] = {}
         self._calls = 0
         self._handled = [
@@ -53,7 +66,7 @@ class DrawnValues:
             *_methods("log_prob", self._on_score),
         ]
         for function, handler in self._handled:
-            watched.tracer.handle(function, handler, "call")
+            watched.tracer.handle(function, handler, "return")
 
     def found(self) -> Iterator[DrawnWithoutGraph]:
         yield from self._found.values()
@@ -66,10 +79,17 @@ class DrawnValues:
         if user is not None and made:
             key = user.f_code.co_filename, locate(user.f_code, user.f_lasti).line
             self._drawn.setdefault(key, deque(maxlen=KEPT)).append(made)
+            self._values.append((Ref(arg), made))
 
     def _on_score(self, frame: FrameType, event: str, arg: Any) -> None:
         self._count()
-        self._scored.append(_made_of(frame.f_locals.get("self")))
+        caller, value = frame.f_back, frame.f_locals.get("value")
+        if caller is not None and caller.f_code.co_name == "log_prob":
+            # A part of the score of what is made of this distribution.
+            return
+        made, node = _made_of(frame.f_locals.get("self")), grad_fn_of(arg)
+        own = node is not None and any(ref() is value and of == made for ref, of in self._values)
+        self._scored.append((made, sequence(node) if own else None))
 
     def _count(self) -> None:
         """A handler costs as much as a draw: once enough is known it is called no more."""
@@ -90,21 +110,43 @@ class DrawnValues:
             if at is not None and call is not None and _trained_beside(node, nodes):
                 self._note(record, call, at.file, at.function)
         mine = {sequence(each) for each in nodes}
-        scored = frozenset().union(*self._scored)
+        own = {node for _, node in self._scored if node is not None and node in mine}
+        even = self._weighed_alike(record, sorted(own), nodes)
+        scored = frozenset().union(*(made for made, node in self._scored if node not in even))
+        alike = frozenset().union(*(made for made, node in self._scored if node in even))
         lines = {
-            line
+            line: any(each & mine & alike for each in draws)
             for line, draws in self._drawn.items()
             if any(each & mine and not each & scored for each in draws)
         }
         if lines:
             self._read(record, frame, lines)
 
-    def _read(self, record: RawBackward, frame: FrameType, lines: set[tuple[str, int]]) -> None:
-        """Whether one of the draws of these lines is on the way to the loss."""
+    def _weighed_alike(
+        self, record: RawBackward, scores: list[int], nodes: list[Any]
+    ) -> set[int | None]:
+        """The scores that a loss weighs all alike, as it did the last time: a return, which weighs
+        all that led to it, is another one each time."""
+        weights = [_weight_of_all(each, nodes) for each in scores]
+        before = self._weights.get(record.spot, [])
+        self._weights[record.spot] = weights
+        return {
+            score
+            for score, now, last in zip(scores, weights, before, strict=False)
+            if now is not None and last is not None and isclose(now, last, rel_tol=NEAR)
+        }
+
+    def _read(
+        self, record: RawBackward, frame: FrameType, lines: dict[tuple[str, int], bool]
+    ) -> None:
+        """Whether one of the draws of these lines, which may be scored, is on the way to the
+        loss."""
         for trail in trails_to_loss(frame, record.loss, self._watched.files, self._watched.log):
             for cut, _ in trail.cuts:
-                here = (cut.file, getattr(cut.node, "lineno", -1)) in lines
-                if here and _is_sample(cut.node) and _beside(cut.file, cut.node):
+                scored = lines.get((cut.file, getattr(cut.node, "lineno", -1)))
+                if scored is None or not _is_sample(cut.node):
+                    continue
+                if scored or _beside(cut.file, cut.node):
                     self._note(record, cut.node, cut.file, cut.function)
 
     def _note(self, record: RawBackward, call: ast.AST, file: str, function: str) -> None:
@@ -159,6 +201,36 @@ def _behind(node: Any) -> Any:
             break
         node = node.next_functions[0][0]
     return node
+
+
+def _weight_of_all(score: int, nodes: list[Any]) -> float | None:
+    """The one weight that a loss gives the scores of several draws, if it only adds them up."""
+    behind: dict[Any, list[Any]] = {}
+    for node in nodes:
+        for each, _ in node.next_functions:
+            behind.setdefault(each, []).append(node)
+    pending = [each for each in nodes if sequence(each) == score]
+    if len(pending) != 1 or output_shape(pending[0])[:1] < (2,):
+        return None
+    seen, weight = set(pending), 1.0
+    while pending:
+        for each in behind.get(pending.pop(), ()):
+            if each in seen:
+                continue
+            factor = _factor(each) if class_name(each) in _SCALES else 1.0
+            if factor is None or class_name(each) not in (*_EVEN, *_SCALES):
+                return None
+            weight *= factor
+            seen.add(each)
+            pending.append(each)
+    return weight
+
+
+def _factor(product: Any) -> float | None:
+    """The single number that is one of two factors."""
+    saved = [each.data for each in slots(product) if each.data is not None and not each.stale]
+    numbers = [float(each.detach()) for each in saved if count_of(each) == 1 and readable(each)]
+    return numbers[0] if len(numbers) == 1 else None
 
 
 def _trained_beside(normal: Any, nodes: list[Any]) -> bool:

@@ -28,7 +28,7 @@ class RaisedCritics:
     the output of a network."""
 
     def __init__(self, watched: Watched) -> None:
-        self._table = watched.table
+        self._table, self._registry = watched.table, watched.ledger.registry
         self._looks = Looks()
         self._compared: set[int] = set()
         self._scored: set[int] = set()
@@ -38,13 +38,17 @@ class RaisedCritics:
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         if record.is_grad or not nodes or not self._looks.due(record, nodes):
             return
-        if (beside := _raises(nodes[0])) is not None:
-            bonus = self._places(walk(beside, _LARGE))
+        taken = _taken(nodes[0])
+        if taken is None:
+            compared = [each for each in nodes if class_name(each) in _LOSSES]
+            if compared:
+                self._compared |= self._places(walk(compared, _LARGE))
+                self._scored |= self._places(walk(_summed(nodes[0]), _LARGE))
+        elif taken[0] == 1:
+            bonus = self._places(walk(taken[1], _LARGE))
             self._raised[record.loss] = record, self._places(nodes), bonus
-            return
-        compared = [each for each in nodes if class_name(each) in _LOSSES]
-        if compared:
-            self._compared |= self._places(walk(compared, _LARGE))
+        elif taken[0] == 0:
+            # One of two losses of a GAN's critic, each with a backward of its own.
             self._scored |= self._places(walk(_summed(nodes[0]), _LARGE))
 
     def _places(self, nodes: list[Any]) -> set[int]:
@@ -57,8 +61,10 @@ class RaisedCritics:
         for record, places, bonus in self._raised.values():
             # The loss of a GAN's critic takes its output as it is, beside a penalty.
             critics = sorted(places & self._compared - self._scored - bonus)
-            # The actor, which it trains, is compared with nothing.
-            if critics and places - self._compared:
+            held = [each.owns.keys() for each in self._registry.states]
+            own = set[int]().union(*(each for each in held if each & {*critics}))
+            # The actor, which it trains, is compared with nothing, and has an optimizer of its own.
+            if critics and places - self._compared - own:
                 at = located(record.spot)
                 yield TrainedAsNumber(at, "critic", record.loss, record.call, at, tuple(critics))
 
@@ -77,14 +83,14 @@ def _summed(root: Any) -> list[Any]:
     return found
 
 
-def _raises(root: Any) -> list[Any] | None:
-    """What else a loss is made of, the roots of those terms, if it is the mean, negated, of what
-    linear layers give, or that taken from a bonus; None if it is not."""
+def _taken(root: Any) -> tuple[int, list[Any]] | None:
+    """How often a loss is negated that is the mean of what linear layers give, or has that taken
+    from a bonus, and the root of this; None where it is something else."""
     nodes, negated, beside = [root], 0, list[Any]()
     for _ in range(_DEEP):
         kinds = {class_name(each) for each in nodes}
         if kinds <= {*_LINEAR}:
-            return beside if negated == 1 else None
+            return negated, beside
         if kinds == {"NegBackward0"}:
             negated += 1
         if kinds == {"SubBackward0"} and len(nodes) == 1 and not beside:

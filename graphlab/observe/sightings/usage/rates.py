@@ -1,8 +1,9 @@
 """Notices schedules of the learning rate that are stepped never, too seldom, so often that nothing
-is left of the rate or that it comes back up, or before the optimizer."""
+is left of the rate or that it comes back up, or before the optimizer; and a rate that stays 0."""
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -13,10 +14,12 @@ import torch
 
 from graphlab.observe.iterations import lengths_of_loops
 from graphlab.observe.notes import RawBackward, Spot, located
+from graphlab.observe.optimizers.registry import OptimizerState
 from graphlab.observe.sightings.watched import Watched
 from graphlab.observe.tensors import Unnoticed, WeakMap
 from graphlab.source.effects.idle.unstepped import may_step, only_named
 from graphlab.source.effects.origins import loaded_files
+from graphlab.source.effects.stores import stores_named
 from graphlab.source.files import user_frames
 from graphlab.source.objects import attribute, attributes, exactly, is_a, item, items, static
 from graphlab.trace.steps.sightings import ScheduleOff
@@ -74,6 +77,9 @@ class Schedules:
         self._files = watched.files
         # By the optimizer: the scheduler that was stepped last.
         self._last: dict[int, Schedule] = {}
+        # By the optimizer: how many of its steps had a rate of 0, while none had another.
+        self._still: dict[int, int] = {}
+        watched.ledger.on_step.append(self._on_step)
         # Where a scheduler was built.
         self._built = WeakMap()
         kind = torch.optim.lr_scheduler.LRScheduler
@@ -139,6 +145,16 @@ class Schedules:
             elif known.gone is None:
                 known.gone, known.rate = state.steps, now
 
+    def _on_step(self, state: OptimizerState, parameters: list[Any], spot: Spot | None) -> bool:
+        with Unnoticed():
+            optimizer = state.ref()
+            groups = [each for _, each in items(attributes(optimizer).get("param_groups"))]
+            if _largest(groups, "lr") != 0:
+                self._still.pop(state.at, None)
+                return True
+            self._still[state.at] = self._still.get(state.at, 0) + 1
+        return False
+
     def _turns(self, frame: FrameType | None) -> list[int | None]:
         """The lengths of the loops around the one in which a scheduler is stepped: a cosine may be
         meant to go down in that one, and up in its next run."""
@@ -154,6 +170,15 @@ class Schedules:
         known.calls, known.behind = known.calls + 1, steps
 
     def found(self) -> Iterator[ScheduleOff]:
+        for at, count in self._still.items():
+            state = self._registry.states[at]
+            if (
+                at not in self._last
+                and state.fed
+                and state.steps >= ENOUGH
+                and count == state.steps
+            ):
+                yield self._unset(state)
         for at, each in self._last.items():
             steps = self._registry.states[at].steps
             # Each step of the plan was taken by the optimizer, and few by its schedule.
@@ -180,6 +205,16 @@ class Schedules:
                 yield ScheduleOff(located(each.spot), at, steps, rate=f"{each.first:g}", early=True)
             elif not each.moved and each.built is not None and steps >= ENOUGH:
                 yield from self._never(each, steps)
+
+    def _unset(self, state: OptimizerState) -> ScheduleOff:
+        """What sets a rate is a function of the program's that was not called, such as the step()
+        of what it wraps its optimizer in: if that has the name of what was, the call is told."""
+        stores = [one for file in loaded_files(self._files) for one in stores_named(file, "lr")]
+        setters = {each.function for each in stores if isinstance(each.target, ast.Subscript)}
+        named = setters.pop() if len(setters) == 1 else ""
+        past = named.endswith(".step")
+        at = located(state.last_spot if past else state.spot)
+        return ScheduleOff(at, state.at, state.steps, rate="0", named=named, unset=True)
 
     def _never(self, each: Schedule, steps: int) -> Iterator[ScheduleOff]:
         """The program steps the optimizer itself, and nowhere says that a scheduler steps: that

@@ -84,3 +84,24 @@ def unpacked(trace: Trace, each: OptimizerRefused) -> Help | None:
     words = {"names": each.told[0]}
     text = f"*{file.text(found[0])}"
     return file.help(message("repairs.given.unpacked", **words), (*file.span(found[0]), text))
+
+
+def flattened(trace: Trace, each: OptimizerRefused) -> Iterator[Help]:
+    """The parameters of all groups as one list, for an optimizer that has no groups. Where the
+    groups differ in an option, as in their rates, which of them is meant is not known."""
+    if len(each.told) > 1:
+        return
+    file, at = Rewriting.of(trace, each.at), each.at
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    calls = [
+        one
+        for one in (ast.walk(statement) if statement is not None else ())
+        if isinstance(one, ast.Call) and ast.unparse(one.func).rpartition(".")[2] == "LBFGS"
+    ]
+    if file is None or len(calls) != 1 or not calls[0].args:
+        return
+    given = calls[0].args[0]
+    text = f'[p for group in {file.text(given)} for p in group["params"]]'
+    found = file.help(message("repairs.given.flattened"), (*file.span(given), text))
+    if found is not None:
+        yield found

@@ -278,3 +278,19 @@ def _known(file: Rewriting, call: ast.Call, name: str) -> bool:
         for node in ast.walk(function or file.tree)
         if isinstance(node, ast.Assign) and node.lineno < call.lineno
     )
+
+
+def step_of_wrapper(trace: Trace, at: Location | None) -> Iterator[Help]:
+    """``opt.step()`` for ``opt.optimizer.step()``."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    for node in ast.walk(statement) if file is not None and statement is not None else ():
+        func = node.func if isinstance(node, ast.Call) else None
+        if isinstance(func, ast.Attribute) and func.attr == "step":
+            inner = func.value
+            if file is not None and isinstance(inner, ast.Attribute):
+                outer = file.text(inner.value)
+                key = "repairs.held.step_of_wrapper"
+                found = file.help(message(key, name=outer), (*file.span(inner), outer))
+                if found is not None:
+                    yield found

@@ -119,16 +119,31 @@ def cleared_by_hand(trace: Trace, at: Location | None, name: str) -> Iterator[He
         return
     outer: ast.stmt = statement
     for each in file.around(statement):
+        if isinstance(each, ast.For | ast.While | ast.FunctionDef):
+            # What a loop goes through has this name in there.
+            break
         if isinstance(each, ast.With) and "no_grad" in file.text(each.items[0].context_expr):
             outer = each
             break
-    place = file.whole(outer)[1]
+    place, name = file.whole(outer)[1], written_there(trace, at) or name
     found = file.help(
         message("repairs.tried.clear_used"),
         (place, place, f"{' ' * outer.col_offset}{name}.grad = None\n"),
     )
     if found is not None:
         yield found
+
+
+def written_there(trace: Trace, at: Location | None) -> str:
+    """What a statement that uses one gradient calls the tensor that has it; "" of another one."""
+    file = Rewriting.of(trace, at)
+    statement = file.statement(at.line) if file is not None and at is not None else None
+    found = {
+        ast.unparse(each.value)
+        for each in (ast.walk(statement) if statement is not None else ())
+        if isinstance(each, ast.Attribute) and each.attr == "grad"
+    }
+    return found.pop() if len(found) == 1 else ""
 
 
 def clip_after_backward(

@@ -91,6 +91,8 @@ def refused_optimizer(
             return _over(frame, offset, inner, optimizer)
         elif is_a(optimizer, torch.optim.Optimizer) and type(error) is TypeError:
             return _nested(frame, offset, inner)
+        elif runs(inner.f_code, torch.optim.LBFGS.__init__) and type(error) is ValueError:
+            return _grouped(frame, offset, optimizer)
         elif is_a(optimizer, torch.optim.Optimizer):
             return _told(frame, offset, inner, optimizer, files, built)
         decayed = None
@@ -158,6 +160,18 @@ def _over(
         return None
     at = located((frame.f_code, offset))
     return OptimizerRefused(at, call_text(at, "step")[0], "over", (str(total),))
+
+
+def _grouped(frame: FrameType, offset: int, optimizer: Any) -> OptimizerRefused | None:
+    """LBFGS, which has one group of all parameters, was given several."""
+    at = located((frame.f_code, offset))
+    groups = [each for _, each in items(attribute(optimizer, "param_groups"))]
+    if len(groups) < 2:
+        return None
+    keys = [key for key, _ in items(groups[0]) if key != "params"]
+    apart = [key for key in keys if any(item(e, key) != item(groups[0], key) for e in groups)]
+    told = (str(len(groups)), *map(str, apart))
+    return OptimizerRefused(at, call_text(at, "LBFGS")[0], "grouped", told)
 
 
 def _told(
