@@ -376,3 +376,54 @@ for turn in range(6):
 def test_losses_that_a_table_of_lists_keeps_are_not_kept_as_numbers(fix: Fix) -> None:
     code, _, verdicts = fix(STORE)
     assert (code, "proved" in verdicts) == (1, False)
+
+
+TOTAL = """
+import torch
+from torch import nn
+
+torch.manual_seed(0)
+net = nn.Linear(3, 2)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+
+
+def losses(out, x):
+    first = torch.zeros((), requires_grad=True)
+    second = torch.zeros(1, requires_grad=True)
+    for column in range(2):
+        first += (out[:, column] - x[:, column]).square().mean()
+        second += out[:, column].abs().mean()
+    return first + 0.1 * second.sum()
+
+
+for turn in range(6):
+    x = torch.randn(4, 3)
+    loss = losses(net(x), x)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+"""
+
+
+def test_a_total_that_losses_are_added_to_requires_no_grad_of_its_own(fix: Fix) -> None:
+    code, text, verdicts = fix(TOTAL)
+    assert (code, verdicts[0]) == (0, "proved")
+    assert text == TOTAL.replace(", requires_grad=True", "")
+
+
+BY_HAND = """
+import torch
+
+torch.manual_seed(0)
+weight = torch.zeros(3, requires_grad=True)
+for turn in range(6):
+    x = torch.randn(4, 3)
+    loss = (x @ weight - x[:, 0]).square().mean()
+    (slope,) = torch.autograd.grad(loss, weight)
+    weight += -0.1 * slope
+"""
+
+
+def test_a_weight_that_is_moved_by_hand_requires_grad_still(fix: Fix) -> None:
+    _, text, _ = fix(BY_HAND)
+    assert "weight = torch.zeros(3, requires_grad=True)" in text
