@@ -28,6 +28,7 @@ DEPTH, WIDTH, TRIALS = 4, 6, 20
 # that nobody uses, and about two names of one network.
 _UNHELD, _FREED, _WASTED, _ONE_NETWORK = "GL103", "GL002", "GL108", "GL121"
 _AGAIN = ("repairs.loops.recompute", "repairs.loops.recompute_many")
+_KEPT, _LATER = "retain_graph=True", 16
 # A trial goes on for this long, in seconds, although it has run far enough: a short program runs
 # to its end.
 _AT_LEAST = 5.0
@@ -198,7 +199,7 @@ class Search:
         before = self._before.trace
         assert before is not None
         until, limit = _until(before, self._asked.steps), self._limit()
-        jobs = [self._job(each.texts, until, limit) for each in wave]
+        jobs = [self._job(each.texts, _later(until, self._further(each)), limit) for each in wave]
         done = len(self._trials)
         self._trials += wave
 
@@ -221,6 +222,13 @@ class Search:
                 *checks.as_meant(trial.choices, answer.trace),
             )
         settle(wave)
+
+    def _further(self, trial: Trial) -> int:
+        """How many iterations more: a graph that is kept may be gone through again much later, as
+        what a pool of images gives back once it is full."""
+        kept = sum(text.count(_KEPT) for text in trial.texts.values())
+        before = sum(self.originals[path].text.count(_KEPT) for path in trial.texts)
+        return _LATER if kept > before else 0
 
     def _code(self, answer: Answer) -> int:
         """The exit code, 0 where it is the one that the program itself means to end with."""
@@ -336,6 +344,10 @@ def _until(before: Trace, steps: int) -> int | None:
     failure = before.exception
     at = failure.iteration if failure is not None else None
     return (at if at is not None else max(before.iterations - 1, 0)) + steps
+
+
+def _later(until: int | None, more: int) -> int | None:
+    return until + more if until is not None else None
 
 
 def _cost(trial: Trial) -> Cost:

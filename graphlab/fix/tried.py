@@ -88,7 +88,9 @@ def _is_settled(trial: Trial, wave: Sequence[Trial]) -> bool:
     others = [each for each in wave if each is not trial and each.over is trial.over]
     if key_of(choice) == _ONCE:
         anew = [each for each in others if each.mends is trial.mends and _anew(each, choice)]
-        others = [each for each in others if each.choices == trial.choices]
+        others = [
+            e for e in others if [*map(_decided, e.choices)] == [*map(_decided, trial.choices)]
+        ]
         settled = all(
             any(_silenced(check) for check in each.checks) or _still(each) or _raises_alike(each)
             for each in others
@@ -105,6 +107,12 @@ def _is_settled(trial: Trial, wave: Sequence[Trial]) -> bool:
     else:
         return False
     return bool(others) and settled
+
+
+def _decided(choice: str) -> tuple[str, object]:
+    """A choice, by whichever name its attribute has: ``net.rotary.made`` or ``self.made``."""
+    name = choice.arguments.get("name") if isinstance(choice, Message) else None
+    return key_of(choice), name.rpartition(".")[2] if isinstance(name, str) else choice
 
 
 def _anew(trial: Trial, choice: str) -> bool:

@@ -358,7 +358,7 @@ def places_of(event: Event) -> Iterator[Location]:
     if isinstance(event, Refused):
         places.append(event.made)
     if isinstance(event, Backward):
-        places.append(event.cut)
+        places += [event.cut, *(each.at for each in event.problems)]
         if event.node is not None:
             places += [event.node.at, event.node.raised_at]
     yield from (each for each in places if each is not None)

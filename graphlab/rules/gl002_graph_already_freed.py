@@ -15,7 +15,12 @@ from graphlab.rules.repair.carried import detach_carried, if_cut_is_meant, kept_
 from graphlab.rules.repair.graph.emptied import emptied, filled_detached
 from graphlab.rules.repair.graph.growing import summed_apart
 from graphlab.rules.repair.graph.joined import each_for_its_own, joined, kept_for_the_next
-from graphlab.rules.repair.graph.kept_apart import detach_given, graph_once_more, loss_per_backward
+from graphlab.rules.repair.graph.kept_apart import (
+    detach_given,
+    detached_in_method,
+    graph_once_more,
+    loss_per_backward,
+)
 from graphlab.rules.repair.graph.once import (
     cached,
     cached_each_turn,
@@ -88,6 +93,7 @@ def _others(trace: Trace, event: Backward, freeing: Backward | None) -> Iterator
     yield from backward_once(trace, freeing, event)
     if not adds_up(trace, event):
         yield from joined(trace)
+    yield from detached_in_method(trace, freeing, event)
     yield from if_twice_is_meant(trace, event, graph_once_more(trace, freeing, event))
     if freeing is not None and freeing.at == event.at:
         yield from summed_apart(trace, event.at, event.loss)

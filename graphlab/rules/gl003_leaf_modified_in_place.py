@@ -8,7 +8,7 @@ from dataclasses import replace
 from graphlab.language import message
 from graphlab.rules.refusals import refused_writes
 from graphlab.rules.repair.anew.listed import differentiated_list, list_made_anew
-from graphlab.rules.repair.asked.guarded import guarded_and_imported
+from graphlab.rules.repair.asked.guarded import guarded_and_given_back, guarded_and_imported
 from graphlab.rules.repair.asked.leaves import made_plain
 from graphlab.rules.repair.inplace_modules import built_not_in_place
 from graphlab.rules.repair.reordered import copy_in_call
@@ -47,6 +47,7 @@ def _imported(trace: Trace, event: Refused) -> Iterator[Help]:
     # Under no_grad, the signs of a weight would take its place for good.
     if computed_from_latent(trace, event) is None:
         yield from guarded_and_imported(trace, event.at)
+        yield from guarded_and_given_back(trace, event.at)
 
 
 def _guarded(trace: Trace, event: Refused) -> Help | None:

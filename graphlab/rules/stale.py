@@ -13,7 +13,7 @@ from graphlab.rules.repair.graph.joined import for_its_step
 from graphlab.rules.repair.graph.kept_apart import copied_where_saved
 from graphlab.rules.repair.graph.once import cached, made_before_loop
 from graphlab.rules.repair.held.later import saved_after, written_later
-from graphlab.rules.repair.held.ordered import computed_again, stepped_later
+from graphlab.rules.repair.held.ordered import computed_again, stepped_behind_loop, stepped_later
 from graphlab.rules.repair.loops import (
     detach_others,
     lines_using,
@@ -192,6 +192,7 @@ def _others(trace: Trace, event: Backward, problems: list[Saved]) -> Iterator[He
     elif mutated is not None and not wrapped(trace, DDP, FSDP, FULLY_SHARD):
         yield from computed_again(trace, problems, mutated.at, event)
         yield from stepped_later(trace, mutated.at, event)
+        yield from stepped_behind_loop(trace, mutated.at, event)
     elif mutated is not None:
         # Where the wrappers run again with it, they average once more; the ranks tell.
         yield from _wrappers_again(trace, event, problems, mutated)

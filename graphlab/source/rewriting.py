@@ -139,6 +139,10 @@ class Rewriting:
     def spelled(self, node: ast.AST, name: str) -> str:
         """A dotted name as the code around the node can say it: ``self.opt`` for ``agent.opt`` in a
         method, where its class has ``self.opt`` and the method no ``agent`` of its own."""
+        name, index, key = name.partition("[")
+        return self._spelled(node, name) + index + key
+
+    def _spelled(self, node: ast.AST, name: str) -> str:
         function, (root, *rest) = self.function(node), name.split(".")
         holder = self.parents.get(id(function)) if function is not None else None
         if function is None or not isinstance(holder, ast.ClassDef) or not function.args.args:
@@ -154,7 +158,10 @@ class Rewriting:
             )
             if known:
                 return ".".join([own, *rest[at:]])
-        return name
+        # ``self.model`` for a ``model`` of the function that made the object.
+        outside = [e for e in self.tree.body if not isinstance(e, Function | ast.ClassDef)]
+        known = any(getattr(n, "id", "") == root for each in outside for n in ast.walk(each))
+        return f"{own}.{name}" if f"{own}.{root}" in said and not known else name
 
     def torch(self) -> tuple[str, list[tuple[int, int, str]]] | None:
         """What the file calls torch, and the edits that import it where it does not; None where

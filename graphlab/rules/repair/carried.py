@@ -289,9 +289,9 @@ def _targets(statement: ast.Assign) -> list[ast.expr]:
 def _detached(block: Block, at: int, carriers: list[Carrier]) -> Help:
     """Insert the detach after the step that follows the backward, or after the backward itself, but
     after the last statement that rebinds one of the variables."""
-    there = {ast.unparse(each) for each in block.statements}
-    anew = [each for each in carriers if _ANEW[each.form].format(name=each.name) not in there]
-    carriers = anew or carriers
+    there = "\n".join(["", *map(ast.unparse, block.statements)])
+    cut = {each: f"\n{_ANEW[each.form].format(name=each.name)}" for each in carriers}
+    carriers = [each for each in carriers if cut[each] not in there] or carriers
     after = at
     for index in range(at + 1, min(at + 5, len(block.statements))):
         if ast.unparse(block.statements[index]).split("(")[0].endswith(".step"):
@@ -372,9 +372,9 @@ def _read_first(statement: ast.stmt, name: str) -> set[str]:
 
 def _appended(source: str, carrier: Carrier) -> bool:
     """Whether the program appends to this list: the fix is then to empty it, not to detach it."""
-    last = carrier.name.rsplit(".", 1)[-1]
-    is_list = carrier.form.startswith("list")
-    return is_list and re.search(rf"\b{last}\.(append|extend)\(", source) is not None
+    last = re.sub(r"(\[[^\]]*\])+$", "", carrier.name).rsplit(".", 1)[-1]
+    filled = rf"\b{last}(\[[^\]]*\]|\.setdefault\([^()]*\))*\.(append|extend)\("
+    return carrier.form.startswith("list") and re.search(filled, source) is not None
 
 
 def _feeds(name: str, body: list[ast.stmt]) -> bool:

@@ -13,14 +13,16 @@ from graphlab.trace.model import Backward, Location, Step, Trace
 
 _STEPS = (ast.Expr, ast.If)
 _BARE = (ast.Name, ast.Attribute, ast.Call, ast.Subscript)
+# ``self.opts["critic"]`` of ``self.opts["critic"].step()``.
+_STEPPED = re.compile(r"(?<![\w.\]])([A-Za-z_][\w.]*(?:\[[^\[\]]*\])?)\.step\(")
 
 
 def clear_gradients(trace: Trace, step: Step) -> Help | None:
     """Insert zero_grad() before the first backward whose gradients `step` applies, if both are in
     the same block; else after the step."""
     at, name = step.at, trace.optimizers[step.optimizer].name
-    found = re.search(r"(?<![\w.])([\w.]+)\.step\(", at.code) if at is not None else None
-    if at is None or found is None or found[1].rsplit(".", 1)[-1] != name.rsplit(".", 1)[-1]:
+    found = _STEPPED.search(at.code) if at is not None else None
+    if at is None or found is None or not _ends_alike(found[1], name):
         return None
     zero = f"{found[1]}.zero_grad()"
     # A closure is called again by its own optimizer alone, whatever other losses are called.
@@ -46,6 +48,13 @@ def clear_gradients(trace: Trace, step: Step) -> Help | None:
         return None
     new = f"{block.text(target)}{' ' * target.col_offset}{zero}\n"
     return block.help(message("repairs.left_over.after_step"), [Edit.of(target, new)])
+
+
+def _ends_alike(code: str, name: str) -> bool:
+    """Whether ``self.opts[role]`` in the code may be ``agent.opts["critic"]``."""
+    (one, index, key), (other, _, named) = code.partition("["), name.partition("[")
+    same = one.rpartition(".")[2] == other.rpartition(".")[2] and bool(index) == bool(named)
+    return same and (key[:-1].isidentifier() or key.strip("\"']") == named.strip("\"']"))
 
 
 def _in_closure(trace: Trace, at: Location, first: Location, zero: str) -> Help | None:
@@ -95,7 +104,7 @@ def clear_after_step(trace: Trace, zero: Location | None, step: Location | None)
 def step_of(trace: Trace, at: Location | None, other: str, name: str) -> Help | None:
     """Step `name` in place of `other` at `at`."""
     there = StatementInScope.of(trace, at) if at is not None else None
-    if there is None or not _spelled(name):
+    if there is None or not is_spelled(name):
         return None
     other, name = _here(there.text(there.statement), other, name)
     call = f"{other}.step("
@@ -118,7 +127,7 @@ def _here(code: str, other: str, name: str) -> tuple[str, str]:
 def add_step(trace: Trace, at: Location | None, name: str) -> Help | None:
     """Add ``name.step()`` behind the backward at `at`."""
     there = StatementInScope.of(trace, at) if at is not None else None
-    if there is None or not isinstance(there.statement, ast.Expr) or not _spelled(name):
+    if there is None or not isinstance(there.statement, ast.Expr) or not is_spelled(name):
         return None
     if "backward(" not in there.text(there.statement):
         return None
@@ -149,12 +158,15 @@ def _other_branch(file: Rewriting, backward: ast.stmt, name: str) -> ast.stmt | 
     return None
 
 
-def _spelled(name: str) -> bool:
+def is_spelled(name: str) -> bool:
     """Whether a name can stand in source."""
     try:
-        return isinstance(ast.parse(name, mode="eval").body, ast.Name | ast.Attribute)
+        node = ast.parse(name, mode="eval").body
     except SyntaxError:
         return False
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+        node = node.value
+    return isinstance(node, ast.Name | ast.Attribute)
 
 
 def detach_kept(trace: Trace, at: Location) -> Help | None:

@@ -192,14 +192,14 @@ def forgotten_before_copy(trace: Trace, event: Refused) -> Iterator[Help]:
 
 def made_plain(trace: Trace, event: Refused) -> Help | None:
     """Leave ``requires_grad=True`` out where a tensor is made whose elements are then assigned, one
-    by one: what is assigned has a graph of its own. Not of what an optimizer holds."""
+    by one, or to which losses are added: they have a graph of their own. Not of what an optimizer
+    holds."""
     file, at, name = Rewriting.of(trace, event.at), event.at, trace.tensors[event.tensor].name
     written = file.statement(at.line) if file is not None and at is not None else None
-    if file is None or not isinstance(written, ast.Assign) or not name:
+    if file is None or written is None or not name:
         return None
-    targets = [each for each in written.targets if isinstance(each, ast.Subscript)]
     held = any(event.tensor in each.owns for each in trace.optimizers)
-    if held or [ast.unparse(each.value) for each in targets] != [name]:
+    if held or (_elements_of(written) or _total_of(file, written)) != name:
         return None
     for node in ast.walk(file.function(written) or file.tree):
         if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
@@ -214,3 +214,18 @@ def made_plain(trace: Trace, event: Refused) -> Help | None:
         text = message("repairs.asked.plain", name=name, line=node.lineno)
         return file.help(text, (*file.span(call), new))
     return None
+
+
+def _elements_of(statement: ast.stmt) -> str:
+    """``x`` of ``x[i] = y``."""
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    found = [ast.unparse(each.value) for each in targets if isinstance(each, ast.Subscript)]
+    return found[0] if len(found) == 1 else ""
+
+
+def _total_of(file: Rewriting, statement: ast.stmt) -> str:
+    """``x`` of ``x += y``, where nothing asks for a gradient of x, which a weight would have."""
+    if not isinstance(statement, ast.AugAssign) or not isinstance(statement.op, ast.Add):
+        return ""
+    name = ast.unparse(statement.target)
+    return "" if f"{name}.grad" in file.source else name

@@ -137,6 +137,36 @@ def detach_given(trace: Trace, event: Backward) -> Iterator[Help]:
         yield found
 
 
+def detached_in_method(trace: Trace, freeing: Backward | None, event: Backward) -> Iterator[Help]:
+    """Detach the attribute that another method made, ``self.fake``, where the method of the first
+    backward reads it: so that it frees nothing of what this backward, in a method of its own, needs
+    of it."""
+    file = Rewriting.of(trace, freeing.at) if freeing is not None else None
+    first = file.statement(freeing.at.line) if file and freeing and freeing.at else None
+    same = event.at is not None and file is not None and event.at.file == file.file
+    last = file.statement(event.at.line) if file and same and event.at else None
+    if file is None or freeing is None or first is None or last is None or event.handed_over:
+        return
+    one, other = file.function(first), file.function(last)
+    if one is None or one is other or freeing.loss == event.loss:
+        return
+    for carrier in event.carriers:
+        if carrier.form != "tensor" or carrier.name in (event.loss, freeing.loss):
+            continue
+        read = [
+            each
+            for each in ast.walk(one)
+            if isinstance(each, ast.Attribute) and ast.unparse(each) == carrier.name
+        ]
+        if not read or not all(isinstance(each.ctx, ast.Load) for each in read):
+            continue
+        edits = [edit for each in read for edit in file.followed(each, ".detach()")]
+        text = message("repairs.loops.detach", names=carrier.name, call=freeing.call)
+        found = file.help(text, *edits)
+        if found is not None:
+            yield found
+
+
 def loss_per_backward(trace: Trace, event: Backward) -> Iterator[Help]:
     """A graph that an outer statement made once: make it in each turn of the loop."""
     file = Rewriting.of(trace, event.at)

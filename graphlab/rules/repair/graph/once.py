@@ -204,11 +204,18 @@ def cached(trace: Trace, event: Backward) -> Iterator[Help]:
     """``if self.made is None: self.made = f(x)`` for a graph that each turn needs anew: compute it
     in each turn, or keep it detached."""
     for carrier in event.carriers if not event.handed_over else ():
-        last = carrier.name.rpartition(".")[2]
+        last = _last(carrier.name)
         for path in sorted(trace.sources) if carrier.form == "tensor" and event.at else ():
             file = Rewriting.of(trace, replace(event.at, file=path)) if event.at else None
             for node in ast.walk(file.tree) if file is not None else ():
                 if file is None or not isinstance(node, ast.If) or node.orelse:
+                    continue
+                if _gives_back(node, last) and file.body(node):
+                    text = message("repairs.kept_apart.each_turn", names=[carrier.name])
+                    found = file.help(text, (*file.whole(node), ""))
+                    if found is not None:
+                        choice = message("fix.meant.once", name=carrier.name)
+                        yield replace(found, choice=choice)
                     continue
                 stores = [e for e in node.body if _stores(e, last)]
                 if not _asks_for(node.test, last) or len(stores) != 1:
@@ -231,17 +238,41 @@ def cached(trace: Trace, event: Backward) -> Iterator[Help]:
                     yield replace(found, choice=choice)
 
 
+def _last(name: str) -> str:
+    """``tables`` of ``self.rope.tables[16]``."""
+    return name.rpartition(".")[2].partition("[")[0]
+
+
 def _stores(statement: ast.stmt, last: str) -> bool:
     targets = statement.targets if isinstance(statement, ast.Assign) else []
-    return [ast.unparse(each).rpartition(".")[2] for each in targets] == [last]
+    return [_last(ast.unparse(each)) for each in targets] == [last]
 
 
 def _asks_for(test: ast.expr, last: str) -> bool:
-    """Whether it asks whether the attribute, or the variable, is there yet."""
-    if not isinstance(test, ast.Compare) or not isinstance(test.ops[0], ast.Is):
+    """Whether it asks whether the attribute, the variable or the entry is there yet, or else
+    whether it is of use still."""
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or):
+        return any(_asks_for(each, last) for each in test.values)
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        call = ast.unparse(test.operand)
+        return call.startswith("hasattr(") and call.endswith(f", '{last}')")
+    if not isinstance(test, ast.Compare):
         return False
-    name = ast.unparse(test.left).rpartition(".")[2]
-    return name == last and ast.unparse(test.comparators[0]) == "None"
+    if isinstance(test.ops[0], ast.NotIn):
+        return _last(ast.unparse(test.comparators[0])) == last
+    is_none = isinstance(test.ops[0], ast.Is) and ast.unparse(test.comparators[0]) == "None"
+    return is_none and _last(ast.unparse(test.left)) == last
+
+
+def _gives_back(node: ast.If, last: str) -> bool:
+    """``if self.made is not None: return self.made``, where the rest of the function makes it."""
+    only = node.body[0] if len(node.body) == 1 else None
+    if not isinstance(only, ast.Return) or only.value is None:
+        return False
+    return all(
+        any(_last(ast.unparse(e)) == last for e in ast.walk(part) if isinstance(e, ast.Attribute))
+        for part in (node.test, only.value)
+    )
 
 
 def _unpacked(

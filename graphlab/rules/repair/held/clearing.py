@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from graphlab.language import message
+from graphlab.rules.repair.left_over import is_spelled
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Location, Trace
@@ -67,10 +68,10 @@ def cleared_before(trace: Trace, backward: Location | None, name: str) -> Iterat
     """Insert ``name.zero_grad()`` before a backward, where that name can be used."""
     file = Rewriting.of(trace, backward)
     statement = file.statement(backward.line) if file is not None and backward else None
-    if file is None or statement is None or not re.fullmatch(r"[A-Za-z_][\w.]*", name):
+    if file is None or statement is None or not is_spelled(name):
         return
     here = file.spelled(statement, name)
-    if here == name and not _knows(file, statement, name.split(".")[0]):
+    if here == name and not _knows(file, statement, re.split(r"\W", name)[0]):
         return
     if statement in file.body(statement):
         place = file.whole(statement)[0]

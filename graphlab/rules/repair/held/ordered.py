@@ -51,6 +51,45 @@ def stepped_later(trace: Trace, stepped: Location | None, event: Backward) -> It
                 yield found
 
 
+def stepped_behind_loop(trace: Trace, stepped: Location | None, event: Backward) -> Iterator[Help]:
+    """``for name in names: opts[name].step()`` behind the loop over several losses in which each
+    optimizer steps at once, though the next loss was computed before it: each backward is to write
+    the gradients of its own optimizer alone."""
+    file = Rewriting.of(trace, event.at)
+    if file is None or stepped is None or event.at is None or stepped.file != event.at.file:
+        return
+    going, step = file.statement(event.at.line), file.statement(stepped.line)
+    loop = file.parents.get(id(step)) if step is not None else None
+    if not isinstance(loop, ast.For) or not isinstance(step, ast.Expr) or event.handed_over:
+        return
+    body = file.body(step)
+    if going not in body or step not in body or body.index(going) > body.index(step):
+        return
+    call = going.value if isinstance(going, ast.Expr) else None
+    if not _is(call, "backward") or not _is(step.value, "step") or loop.orelse:
+        return
+    own = _receiver(file, step.value)
+    turn, made = bound_names(loop.target), {e for one in body for e in bound_names(one)}
+    each_its_own = read_names(step.value) & turn and read_names(call) & turn
+    jumps = any(isinstance(e, ast.Break | ast.Continue | ast.Return) for e in ast.walk(loop))
+    if not each_its_own or jumps or (read_names(call) | read_names(step.value)) & (made - turn):
+        return
+    end, place = file.span(call)[1] - 1, file.whole(loop)[1]
+    comma = ", " if call.args or call.keywords else ""
+    inputs = f'{comma}inputs=[p for g in {own}.param_groups for p in g["params"]]'
+    again = f"for {file.text(loop.target)} in {file.text(loop.iter)}:"
+    indent = " " * loop.col_offset
+    limited = [] if any(word.arg == "inputs" for word in call.keywords) else [(end, end, inputs)]
+    found = file.help(
+        message("repairs.held.step_behind_loop", by=f"{own}.step()"),
+        *limited,
+        (*file.whole(step), ""),
+        (place, place, f"{indent}{again}\n{file.indented(step, step, 0)}"),
+    )
+    if found is not None:
+        yield found
+
+
 def _same(each: Common, at: Location) -> bool:
     """Whether the step stands where the backward does, in what both losses call."""
     return each.file.file == at.file and each.first.lineno == at.line

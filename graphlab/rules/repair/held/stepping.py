@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from graphlab.language import message
-from graphlab.source.rewriting import Rewriting
+from graphlab.source.rewriting import Function, Rewriting
 from graphlab.trace.finding import Help
 from graphlab.trace.model import Backward, Location, Step, Trace
 from graphlab.trace.sightings import Fate
@@ -44,14 +44,23 @@ def step_with_backward(trace: Trace, step: Location | None) -> Iterator[Help]:
 
 
 def without_step(trace: Trace, step: Location | None) -> Iterator[Help]:
-    """Leave out a step that never had a gradient which another step had not applied already."""
+    """Leave out a step that never had a gradient which another step had not applied already, with
+    the loop over optimizers that has nothing else to do."""
     seen = [each for each in trace.events if isinstance(each, Step) and each.at == step]
     file = Rewriting.of(trace, step)
     statement = file.statement(step.line) if file is not None and step is not None else None
-    if file is None or not isinstance(statement, ast.Expr) or len(file.body(statement)) < 2:
+    if file is None or not isinstance(statement, ast.Expr):
         return
-    if seen and all(each.nothing_new for each in seen):
-        found = file.help(message("repairs.tried.step_once"), (*file.whole(statement), ""))
+    whole: ast.stmt = statement
+    while file.body(whole) == [whole] and isinstance(loop := file.parents[id(whole)], ast.For):
+        whole = loop
+    body = file.body(whole)
+    # One of several optimizers may have got something new from a loss that is not its own.
+    again = all(each.nothing_new or (each.leftover and whole is not statement) for each in seen)
+    alone = body == [whole] and isinstance(file.parents[id(whole)], Function)
+    if seen and again and any(each.nothing_new for each in seen) and (len(body) > 1 or alone):
+        text = f"{' ' * whole.col_offset}pass\n" if alone else ""
+        found = file.help(message("repairs.tried.step_once"), (*file.whole(whole), text))
         if found is not None:
             yield found
 
