@@ -7,6 +7,7 @@ from functools import partial
 
 from graphlab.language import message
 from graphlab.language.lists import listing
+from graphlab.rules.repair.copies import clone_example
 from graphlab.rules.repair.held.clearing import cleared_before
 from graphlab.rules.repair.held.stepping import cleared_by_hand, written_there
 from graphlab.rules.repair.left_over import clear_gradients
@@ -80,7 +81,7 @@ def _by_hand(trace: Trace, several: list[GradientKept]) -> Finding:
     return Finding(
         *RULE.label,
         summary=message(
-            "training.gl102.by_hand",
+            "training.gl102.read_on" if kept.still else "training.gl102.by_hand",
             names=listing([each.name for each in several]),
             count=len(several),
             call=kept.call,
@@ -90,7 +91,10 @@ def _by_hand(trace: Trace, several: list[GradientKept]) -> Finding:
         failed=Place(kept.call_at, kept.call),
         cause=Place(kept.at, message("training.gl102.stays")) if kept.at is not None else None,
         help=(Help(message("training.gl102.clear_it", name=there)),),
-        others=tuple(cleared_by_hand(trace, kept.at, kept.name)),
+        others=(
+            *cleared_by_hand(trace, kept.at, kept.name),
+            *(clone_example(trace, kept.at, kept.name) if kept.still else ()),
+        ),
     )
 
 

@@ -168,6 +168,7 @@ def never_stepped(trace: Trace) -> list[NeverStepped]:
         if not own and optimizer.zeroed >= LEAST_BACKWARDS:
             shared = [each for each in fates if index in each.holders]
             own = [each for each in shared if each.backwards >= LEAST_BACKWARDS][-1:]
+            sure = bool(own) and _for_it_alone(trace, fates, own[0], index)
         if own:
             wrong = _in_its_place(trace, own[0])
             if wrong is None and not sure:
@@ -211,6 +212,18 @@ def _by_another_name(trace: Trace, fate: Fate, optimizer: OptimizerInfo) -> Step
         for each in trace.events
     )
     return other if elsewhere else None
+
+
+def _for_it_alone(trace: Trace, fates: list[Fate], fate: Fate, index: int) -> bool:
+    """Whether the backward of `fate` is there for this optimizer, as the others that it reaches,
+    a generator's discriminator say, have another line with a loss of their own."""
+    others = [at for at in fate.holders if at != index]
+    apart = [each for each in fates if index not in each.holders and each.applied]
+    return (
+        bool(others)
+        and all(any(at in each.holders for each in apart) for at in others)
+        and not _names_its_step(trace, trace.optimizers[index])
+    )
 
 
 def _names_its_step(trace: Trace, optimizer: OptimizerInfo) -> bool:

@@ -144,8 +144,8 @@ class LossUnused:
 
 @dataclass(frozen=True, slots=True)
 class GradientKept:
-    """A tensor that the program changes itself, with its gradient, at `at`; at `count` backwards of
-    `call` the gradient of the one before was still there."""
+    """A tensor that the program changes itself, with its gradient, at `at`, or that is `still` and
+    has its gradient read there; at `count` backwards of `call` that of the one before was there."""
 
     at: Location | None
     name: str
@@ -153,6 +153,7 @@ class GradientKept:
     call: str
     call_at: Location | None
     count: Count
+    still: bool = False
 
 
 @dataclass(frozen=True, slots=True)

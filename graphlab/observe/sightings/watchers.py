@@ -12,6 +12,7 @@ from graphlab.observe.sightings.by_hand import OwnBackwards
 from graphlab.observe.sightings.clipped import ClipCalls
 from graphlab.observe.sightings.cut_terms import CutTerms
 from graphlab.observe.sightings.discarded import DiscardedResults
+from graphlab.observe.sightings.examples.added_gradients import AddedGradients
 from graphlab.observe.sightings.examples.watch import watchers_of_examples
 from graphlab.observe.sightings.fates import Fates
 from graphlab.observe.sightings.flow.watch import watchers_of_flow
@@ -37,6 +38,7 @@ class Watchers:
     def __init__(self, watched: Watched, guard: Callable[[Exception], None]) -> None:
         self._guard = guard
         self._zeros, self._kept = ZeroWatch(watched), KeptGradients(watched)
+        self._added = AddedGradients(watched)
         self.numbers = NumberWatch(
             watched.log, watched.tracer, watched.files, watched.ledger, watched.table, guard
         )
@@ -45,7 +47,9 @@ class Watchers:
         self._transforms = TransformsRefused(watched)
         self._given = GivenRefused(watched)
         self._of_ranks = tuple(watchers_of_ranks(watched))
-        self._after_backwards = self._zeros, self._kept, self.numbers, *self._of_ranks
+        self._after_backwards = (
+            self._zeros, self._kept, self._added, self.numbers, *self._of_ranks
+        )  # fmt: skip
         self._all: tuple[Watcher, ...] = (
             Fates(watched),
             ClipCalls(watched),
@@ -57,6 +61,7 @@ class Watchers:
             DiscardedResults(watched),
             OwnBackwards(watched),
             self._kept,
+            self._added,
             self.numbers,
             *watchers_of_state(watched),
             *watchers_of_usage(watched),

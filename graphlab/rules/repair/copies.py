@@ -56,6 +56,31 @@ def clone_kept(trace: Trace, at: Location, kept: str) -> Help | None:
     return file.help(message("repairs.copies.clones"), *file.followed(found[0], ".clone()"))
 
 
+def clone_example(trace: Trace, at: Location | None, name: str) -> Iterator[Help]:
+    """``x = data.clone().requires_grad_()`` where `name`, whose gradient is read at `at`, is only
+    another name of the data."""
+    file = Rewriting.of(trace, at)
+    reading = file.statement(at.line) if file is not None and at is not None else None
+    scope = (file.function(reading) or file.tree) if file is not None and reading else None
+    if file is None or reading is None or scope is None:
+        return
+    names = [
+        each
+        for each in ast.walk(scope)
+        if isinstance(each, ast.Assign)
+        and each.lineno < reading.lineno
+        and [ast.unparse(target) for target in each.targets] == [name]
+    ]
+    value = max(names, key=lambda each: each.lineno).value if names else None
+    func = value.func if isinstance(value, ast.Call) else None
+    if isinstance(func, ast.Attribute) and func.attr == "requires_grad_":
+        value = func.value
+    if isinstance(value, ast.Name | ast.Attribute):
+        found = file.help(message("repairs.copies.example"), *file.followed(value, ".clone()"))
+        if found is not None:
+            yield found
+
+
 def clone_read(trace: Trace, at: Location, kept: str) -> Help | None:
     """Clone the item that is read from `kept`, where the function around `at` reads one once, and
     before that line or in it."""
