@@ -59,20 +59,32 @@ def trained_once_given(trace: Trace, given: Location | None) -> Help | None:
 
 
 def evaluated_apart(trace: Trace, call: Location | None, name: str) -> Help | None:
-    """eval() before the block without gradients that has the call, and train() behind it."""
+    """eval() before the block without gradients that has the call, or at the head of a function
+    that is all without them; and train() behind it. What the function gives back comes before any
+    line behind the block, and then the program has to say train() itself, in each epoch."""
     file = Rewriting.of(trace, call)
     statement = file.statement(call.line) if file is not None and call is not None else None
     if file is None or statement is None or not all(map(str.isidentifier, name.split("."))):
         return None
+    text = message("training.gl136.help_training", name=name)
+    back = any(".train()" in source for source in trace.sources.values())
     for each in file.around(statement):
         if isinstance(each, Function):
-            return None
+            first = each.body[ast.get_docstring(each) is not None :]
+            without = any(_guarded(one, set()) for one in each.decorator_list)
+            if not without or not back or not first or not file.body(first[0]):
+                return None
+            place, indent = file.whole(first[0])[0], " " * first[0].col_offset
+            alone = message("training.gl136.help_eval", name=name)
+            return file.help(alone, (place, place, f"{indent}{name}.eval()\n"))
         if isinstance(each, ast.With) and any(_guarded(one, set()) for one in each.items):
-            if not file.body(each) or _leaves(each):
+            if not file.body(each) or (_leaves(each) and not back):
                 return None
             (start, end), indent = file.whole(each), " " * each.col_offset
             before, after = f"{indent}{name}.eval()\n", f"{indent}{name}.train()\n"
-            text = message("training.gl136.help_training", name=name)
+            if _leaves(each):
+                alone = message("training.gl136.help_eval", name=name)
+                return file.help(alone, (start, start, before))
             return file.help(text, (start, start, before), (end, end, after))
     return None
 
