@@ -94,8 +94,6 @@ def _step_outside(trace: Trace, fate: Fate) -> Outside | None:
         return None
     if not fate.cleared_by.endswith(".zero_grad()"):
         return None
-    if any(_LOOKED_AT.search(source) for source in trace.sources.values()):
-        return None
     return step_outside(trace, fate)
 
 

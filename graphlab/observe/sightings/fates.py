@@ -70,7 +70,8 @@ class Fates:
                 continue
             ends = [_end_of(each, state.owns) for each in records]
             if any(
-                one == "D" and all_ == "A" for (one, _), (all_, _) in zip(ends, whole, strict=True)
+                one == "D" and (all_ == "A" or not alike)
+                for (one, _), (all_, _) in zip(ends, whole, strict=True)
             ):
                 fate = _fate(spot, records[0].call, ends, (state.at,), before)
                 yield replace(fate, rarer=not alike)

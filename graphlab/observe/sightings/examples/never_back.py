@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 from graphlab.observe.graph.walk import leaf_of, sequence, walk
@@ -30,11 +30,12 @@ _WORDS = ("loss", "cost", "objective", "err")
 @dataclass(slots=True)
 class Bare:
     """An optimizer of the parameters `own` whose steps, the first at `spot`, had no gradient so
-    far. name, made: of the loss at those of them that were looked at; last: its node at the last
-    one. after: the first backward of it that came behind a step."""
+    far. name, made, code: of the loss at those of them that were looked at; last: its node at the
+    last one. after: the first backward of it that came behind a step."""
 
     spot: Spot | None
     own: frozenset[int]
+    code: CodeType | None = None
     looks: int = 0
     seen: int = 0
     name: str = ""
@@ -53,7 +54,9 @@ class NeverBacks:
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         for each in self._known.values():
-            if each.after is None and each.name == record.loss and not record.is_grad:
+            # A function of its own, an attack say, may call its loss the same.
+            here = record.spot is not None and record.spot[0] is each.code
+            if here and each.after is None and each.name == record.loss and not record.is_grad:
                 leaves = (leaf_of(node) for node in nodes)
                 each.after = record if any(id(p) in each.own for p in leaves) else None
 
@@ -103,7 +106,7 @@ class NeverBacks:
         known.last = max([known.last, *(at for _, at, _ in found)])
         if not found:
             return
-        name = max(found)[-1]
+        name, known.code = max(found)[-1], user.f_code
         if name == known.name or not known.name:
             known.seen += 1
         known.name = name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -49,7 +50,8 @@ def step_outside(trace: Trace, fate: Fate) -> Outside | None:
         return None
     if any(isinstance(each, ast.Return | ast.Break) for each in ast.walk(loop)):
         return None
-    if _adds_up(file, loop, fate.call):
+    # What reads gradients in the loop has its own use of them.
+    if re.search(r"\.grad\b|hook", file.text(loop)) or _adds_up(file, loop, fate.call):
         return None
     return Outside(file, loop, backward, step.at, _over_batches(file, loop))
 
