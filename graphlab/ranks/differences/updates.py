@@ -149,13 +149,15 @@ def _clipped_one_by_one(ranks: list[tuple[float, ...]]) -> bool:
 
 
 def _same_parts(joint: Joint) -> Iterator[dict[int, ClippedPart]]:
-    """Those of one step, and of the same lines, on all ranks."""
+    """Those of one step, of the same lines, and measured alike, on all ranks."""
     found: dict[object, dict[int, ClippedPart]] = {}
     for rank, trace in joint.traces.items():
         for each in trace.sightings:
             if isinstance(each, ClippedPart):
                 name = trace.optimizers[each.optimizer].name
-                found.setdefault((name, each.step, each.clipped, each.averaged), {})[rank] = each
+                by_elements = bool(each.factors)
+                key = (name, each.step, each.clipped, each.averaged, by_elements)
+                found.setdefault(key, {})[rank] = each
     yield from (each for each in found.values() if len(each) == len(joint.traces))
 
 
