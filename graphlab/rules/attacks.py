@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from graphlab.text import lines_with_ends
 from graphlab.trace.model import Backward, Location, Share, Step, Trace
 from graphlab.trace.steps.sightings import AskedOfInput
 
@@ -50,6 +52,36 @@ def left_by_attacks(trace: Trace) -> Iterator[LeftByAttack]:
         leaf = _asked_of(trace, at, step.at)
         if leaf:
             yield LeftByAttack(step, event, share, leaf)
+
+
+@dataclass(frozen=True, slots=True)
+class AskedBetween:
+    """The gradient of `name`, an input, is read between the backward `call` and that at `at`."""
+
+    name: str
+    call: str
+    at: Location
+
+
+def asked_between(trace: Trace, step: Step) -> AskedBetween | None:
+    """Of the last two backwards, in one function, whose gradients a step applied: the first is
+    there for an input, if the program reads that one's gradient before it goes on to the second."""
+    before = trace.events[: trace.events.index(step)]
+    fed = [e for e in before if isinstance(e, Backward) and e.loss in step.sources and e.at]
+    last = fed[-1] if fed else None
+    first = next((e for e in reversed(fed) if last is not None and e.at != last.at), None)
+    if first is None or last is None or first.at is None or last.at is None:
+        return None
+    one, other = first.at, last.at
+    if (one.file, one.function) != (other.file, other.function) or one.line >= other.line:
+        return None
+    lines = lines_with_ends(trace.sources.get(one.file, ""))[one.line : other.line - 1]
+    found = re.search(r"\b(\w+)\.grad\b(?!\s*=[^=])", "".join(lines))
+    if found is None or re.search(r"parameters\(\)|\bhook", "".join(lines)):
+        return None
+    held = {at for each in trace.optimizers for at in each.owns}
+    trained = {(trace.tensors[at].name or "").rpartition(".")[2] for at in held}
+    return AskedBetween(found[1], first.call, other) if found[1] not in trained else None
 
 
 def only_attacks(trace: Trace) -> set[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from graphlab.language import message
 from graphlab.language.lists import listing
+from graphlab.rules.attacks import asked_between
 from graphlab.rules.repair.copies import clone_example
 from graphlab.rules.repair.held.clearing import cleared_before
 from graphlab.rules.repair.held.stepping import cleared_by_hand, written_there
@@ -46,6 +48,14 @@ def check(trace: Trace) -> Iterator[Finding]:
         if step.again is not None:
             key, advice = "in_closure", "as_it_begins"
             cause = Place(step.again, message("training.gl102.again"))
+        others = [*cleared_before(trace, _first(trace, step), optimizer.name)]
+        asked = asked_between(trace, step)
+        apart = next(cleared_before(trace, asked.at, optimizer.name), None) if asked else None
+        if asked is not None and apart is not None:
+            # Who clears before that would apply the gradients of the attack as well.
+            either = message("fix.meant.attack", name=asked.name, call=asked.call)
+            others = [replace(e, choice=either) for e in (edit, *others) if e is not None]
+            edit = apart
         yield Finding(
             *RULE.label,
             summary=message(
@@ -58,7 +68,7 @@ def check(trace: Trace) -> Iterator[Finding]:
             failed=Place(step.at, f"{optimizer.name}.step()"),
             cause=cause,
             help=(edit or Help(message(f"training.gl102.{advice}", name=optimizer.name)),),
-            others=tuple(cleared_before(trace, _first(trace, step), optimizer.name)),
+            others=tuple(others),
         )
 
     by_line: dict[Location | None, list[GradientKept]] = {}

@@ -272,3 +272,34 @@ def test_a_module_with_parameters_is_no_function(
     script.write_text(HEAD + source.replace("x.view_as(x)", "x + self.table.weight[0]"))
     (finding,) = [each for each in observe(script).told if each.code == "GL138"]
     assert finding.others == ()
+
+
+ATTACKED = """
+model = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 3))
+optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+images, labels = torch.randn(32, 6), torch.randint(0, 3, (32,))
+for step in range(8):
+    attacked = images.clone().requires_grad_(True)
+    attack = F.cross_entropy(model(attacked), labels)
+    attack.backward()
+    moved = (images + 0.1 * attacked.grad.sign()).detach()
+    loss = F.cross_entropy(model(moved), labels)
+    loss.backward()
+    optimizer.step()
+"""
+
+
+def test_what_an_attack_leaves_is_cleared_as_well(
+    observe: Any, applied: Any, tmp_path: Path
+) -> None:
+    """Cleared before the attack, it would train on that one's gradients too: nobody has said so."""
+    script = tmp_path / "train.py"
+    script.write_text(HEAD + ATTACKED)
+    (finding,) = observe(script).told
+    (help,) = finding.help
+    better = applied(help, HEAD + ATTACKED)
+    assert "    optimizer.zero_grad()\n    loss.backward()\n" in better
+    assert help.choice == ""
+    assert {each.choice.key for each in finding.others} == {"fix.meant.attack"}
+    script.write_text(better)
+    assert observe(script).told == []
