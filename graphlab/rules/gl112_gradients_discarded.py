@@ -203,9 +203,10 @@ def _some_lost(trace: Trace, fate: Fate, outside: Outside | None = None) -> Find
     others = [*cleared_elsewhere(trace, fate.cleared, step.at if step is not None else None)]
     if outside is not None:
         # Each turn is to be stepped on, or all of them together.
-        inside = stepped_inside(outside)
         either = message("fix.meant.each_turn", line=outside.loop.lineno)
-        others = [replace(each, choice=either) for each in (inside, *others) if each is not None]
+        ways = (edit, stepped_inside(outside), *others)
+        others = [replace(each, choice=either) for each in ways if each is not None]
+        edit = others.pop(0) if others else None
     return Finding(
         *RULE.label,
         summary=message(

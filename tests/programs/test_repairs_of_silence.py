@@ -303,3 +303,32 @@ def test_what_an_attack_leaves_is_cleared_as_well(
     assert {each.choice.key for each in finding.others} == {"fix.meant.attack"}
     script.write_text(better)
     assert observe(script).told == []
+
+
+IN_PARTS = """
+model = nn.Linear(4, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+
+def update(x):
+    for row in range(4):
+        optimizer.zero_grad()
+        loss = (model(x[row]) - x[row].sum()).square().mean()
+        loss.backward()
+    optimizer.step()
+
+
+for turn in range(6):
+    update(torch.randn(4, 4))
+"""
+
+
+def test_a_step_for_each_turn_or_for_all_of_them(observe: Any, tmp_path: Path) -> None:
+    """Where the program does not say which, neither way is more than a choice."""
+    script = tmp_path / "train.py"
+    script.write_text(HEAD + IN_PARTS)
+    (finding,) = observe(script).told
+    offered = [*finding.help, *finding.others]
+    assert finding.code == "GL112"
+    assert len([each for each in offered if each.after]) > 1
+    assert {each.choice.key for each in offered if each.after} == {"fix.meant.each_turn"}

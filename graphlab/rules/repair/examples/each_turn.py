@@ -29,7 +29,7 @@ def in_each_turn(trace: Trace, each: LastOnly) -> Help | None:
         if not _trains(statement):
             break
         moved.append(statement)
-    steps = [n for n, one in enumerate(moved) if _called(one) == "step"]
+    steps = [n for n, one in enumerate(moved) if called(one) == "step"]
     if not isinstance(loop, ast.For) or backward not in moved or not steps:
         return None
     # A scheduler's step comes behind the optimizer's, and stays where it is.
@@ -42,9 +42,10 @@ def in_each_turn(trace: Trace, each: LastOnly) -> Help | None:
 
 
 def _trains(statement: ast.stmt) -> bool:
-    return _called(statement) in _TRAINS
+    return called(statement) in _TRAINS
 
 
-def _called(statement: ast.stmt) -> str:
+def called(statement: ast.stmt) -> str:
+    """The last word of what a statement that is a call, and nothing else, calls."""
     call = statement.value if isinstance(statement, ast.Expr) else None
     return ast.unparse(call.func).rpartition(".")[2] if isinstance(call, ast.Call) else ""

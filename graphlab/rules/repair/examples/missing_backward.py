@@ -6,6 +6,7 @@ import ast
 import re
 
 from graphlab.language import message
+from graphlab.rules.repair.examples.each_turn import called
 from graphlab.source.rewriting import Rewriting
 from graphlab.trace.examples.sightings import NeverBack
 from graphlab.trace.finding import Help
@@ -24,7 +25,7 @@ def with_backward(trace: Trace, each: NeverBack) -> Help | None:
     if file is None or not isinstance(step, ast.Expr) or step not in body:
         return None
     first = body.index(step)
-    while first and _called(body[first - 1]) in _BETWEEN:
+    while first and called(body[first - 1]) in _BETWEEN:
         first -= 1
     place, indent = file.whole(body[first])[0], " " * step.col_offset
     if each.after is not None:
@@ -48,8 +49,3 @@ def _call(file: Rewriting, step: ast.Expr, loss: str) -> str:
         return f"{by[1]}.scale({loss}).backward()"
     prepares = re.search(r"([\w.]+)\.prepare\(", file.source)
     return f"{prepares[1]}.backward({loss})" if prepares is not None else f"{loss}.backward()"
-
-
-def _called(statement: ast.stmt) -> str:
-    call = statement.value if isinstance(statement, ast.Expr) else None
-    return ast.unparse(call.func).rpartition(".")[2] if isinstance(call, ast.Call) else ""
