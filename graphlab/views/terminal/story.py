@@ -186,8 +186,10 @@ def changed_lines(help: Help) -> list[tuple[str, str]]:
     are left out."""
     if not help.before and not help.after:
         return []
-    before = lines_of(textwrap.dedent(help.before)) if help.before.strip() else []
-    after = lines_of(textwrap.dedent(help.after))
+    before = lines_of(help.before) if help.before.strip() else []
+    # What both have in common goes: a line that is only indented further shows as that.
+    lines = textwrap.dedent("\n".join([*before, *lines_of(help.after)])).split("\n")
+    before, after = lines[: len(before)], lines[len(before) :]
     found: list[tuple[str, str]] = []
     hunks = 0
     for each in difflib.unified_diff(before, after, n=1, lineterm=""):
