@@ -69,7 +69,11 @@ def check(trace: Trace) -> Iterator[Finding]:
         if isinstance(each, HeldPlain):
             yield _plain(trace, each)
     # A backward that comes after the steps is GL112's.
-    forgotten = {e.optimizer: e for e in trace.sightings if isinstance(e, NeverBack)}
+    forgotten = {
+        each.optimizer: each
+        for each in trace.sightings
+        if isinstance(each, NeverBack) and trace.optimizers[each.optimizer].leaf_loss is None
+    }
     if not_called(trace, "backward") is not None:
         forgotten = {}
     yield from _no_backward(trace, [e for e in forgotten.values() if e.after is None])
