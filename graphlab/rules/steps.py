@@ -164,16 +164,16 @@ def never_stepped(trace: Trace) -> list[NeverStepped]:
         # A loss of its own tells that it is meant to step. Its zero_grad() does not for sure: a
         # network that is only passed through, such as a fixed discriminator, gets gradients too.
         own = [each for each in mine if not any(trace.optimizers[at].steps for at in each.holders)]
-        sure = bool(own)
+        sure, alone = bool(own), False
         if not own and optimizer.zeroed >= LEAST_BACKWARDS:
             shared = [each for each in fates if index in each.holders]
             own = [each for each in shared if each.backwards >= LEAST_BACKWARDS][-1:]
-            sure = bool(own) and _for_it_alone(trace, fates, own[0], index)
+            alone = bool(own) and _for_it_alone(trace, fates, own[0], index)
         if own:
             wrong = _in_its_place(trace, own[0])
             if wrong is None and not sure:
                 wrong = _by_another_name(trace, own[0], optimizer)
-            found.append(NeverStepped(index, own[0], wrong, sure))
+            found.append(NeverStepped(index, own[0], wrong, sure or alone))
         elif mine and (wrong := _by_another_name(trace, mine[-1], optimizer)) is not None:
             found.append(NeverStepped(index, mine[-1], wrong, True))
     return found
