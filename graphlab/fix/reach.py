@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from graphlab.trace.model import Backward, Trace
+from graphlab.trace.module_sightings import OneNetwork
 
 # How many backwards of a loss tell that only the first one reaches a parameter.
 _TURNS = 3
@@ -83,8 +84,14 @@ def _first_backwards(trace: Trace) -> dict[str, Backward]:
 
 
 def frozen_apart(before: Trace, after: Trace, name: str) -> bool:
-    """Whether what was frozen as `name` is frozen still as a copy, where its second name was given
-    to it."""
+    """Whether what was frozen as `name` is frozen still under the other name of what was one
+    network and is two: it was given that name, and is given a copy now."""
+    frozen = {each.name for each in after.tensors if not each.requires_grad}
+    for each in before.sightings:
+        if isinstance(each, OneNetwork):
+            for one, other in ((each.one, each.other), (each.other, each.one)):
+                if name.startswith(f"{one}.") and other + name[len(one) :] in frozen:
+                    return True
     for file, source in after.sources.items():
         for other, one in re.findall(r"^\s*([\w.]+) = copy\.deepcopy\(([\w.]+)\)", source, re.M):
             named = f"{other} = {one}\n" in before.sources.get(file, "")

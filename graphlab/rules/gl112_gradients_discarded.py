@@ -98,7 +98,7 @@ def _step_outside(trace: Trace, fate: Fate) -> Outside | None:
 
 
 def _one_step(trace: Trace, fate: Fate, outside: Outside) -> Finding:
-    name = trace.optimizers[fate.holders[0]].name
+    name = trace.optimizers[outside.optimizer].name
     words = {"name": name, "line": outside.loop.lineno, "by": fate.cleared_by, "call": fate.call}
     return Finding(
         *RULE.label,

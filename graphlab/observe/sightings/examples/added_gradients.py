@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
 
@@ -22,10 +22,11 @@ from graphlab.source.places import parse, place
 from graphlab.trace.model import Location
 from graphlab.trace.sightings import GradientKept
 
-# At how many backwards the old gradient must have been there, and how many leaves are looked at.
-ENOUGH, MOST = 3, 8
-# What shows a value, as one that explains how gradients add up does.
-_SHOWS = ("print", "log", "info", "debug", "append_log")
+# At how many backwards the old gradient must have been there, how many leaves of each are looked
+# at, and how many in all: a program may make a new one in each turn.
+ENOUGH, MOST, LEAVES = 3, 8, 64
+# What shows a value, as a program that explains how gradients add up does.
+_SHOWS = ("print", "log", "info", "debug")
 
 Key = tuple[Spot, int]
 
@@ -33,16 +34,17 @@ Key = tuple[Spot, int]
 @dataclass(slots=True)
 class Held:
     """A leaf at the last backward of a line, its values and its gradient's; how often that was
-    there still at the next one, or None once it was not; the statement that reads it."""
+    there still at the next one, or None once it was not; the statement that reads it; what is told
+    of it, once that was often enough."""
 
     leaf: Ref
     sample: Sample
     grad: int
     version: int
     name: str
-    tensor: int
     at: Location
     count: int | None = 0
+    told: GradientKept | None = None
 
 
 class AddedGradients:
@@ -52,7 +54,7 @@ class AddedGradients:
     def __init__(self, watched: Watched) -> None:
         self._watched = watched
         self._known: dict[Key, Held] = {}
-        self._calls: dict[Key, tuple[str, Location | None]] = {}
+        self._looked = 0
 
     def inspect(self, record: RawBackward, nodes: list[Any], frame: FrameType) -> None:
         if record.is_grad or record.spot is None:
@@ -73,14 +75,16 @@ class AddedGradients:
             # After the backward before it was (grad, version), and whoever else adds changes that.
             same = grad is not None and (id(grad), version_of(grad)) == (known.grad, known.version)
             known.count = known.count + 1 if same and known.sample.same(leaf) else None
-        elif known is None or known.leaf() is not leaf:
-            found = _reading(user, leaf)
-            if found is not None and grad is None:
-                name, at = found
+            if known.count == ENOUGH:
                 names = Names(self._watched.files).gather(user)
                 index = self._watched.table.tensor_index(leaf, names)
-                self._known[key] = Held(Ref(leaf), Sample(leaf), 0, 0, name, index, at)
-                self._calls[key] = record.call, located(record.spot)
+                call, at = record.call, located(record.spot)
+                known.told = GradientKept(known.at, known.name, index, call, at, ENOUGH, True)
+        elif (known is None or known.leaf() is not leaf) and self._looked < LEAVES:
+            self._looked += 1
+            found = _reading(user, leaf) if grad is None else None
+            if found is not None:
+                self._known[key] = Held(Ref(leaf), Sample(leaf), 0, 0, *found)
 
     def ended(self, record: RawBackward) -> None:
         """A backward has run."""
@@ -91,10 +95,9 @@ class AddedGradients:
                 each.grad, each.version = id(grad), version_of(grad)
 
     def found(self) -> Iterator[GradientKept]:
-        for key, each in self._known.items():
-            if each.count is not None and each.count >= ENOUGH:
-                call, at = self._calls[key]
-                yield GradientKept(each.at, each.name, each.tensor, call, at, each.count, True)
+        for each in self._known.values():
+            if each.told is not None and each.count is not None:
+                yield replace(each.told, count=each.count)
 
 
 def _reading(user: FrameType, leaf: Any) -> tuple[str, Location] | None:

@@ -22,8 +22,9 @@ _BATCHES = ("epoch", "loader", "data", "batches", "batched")
 
 
 class Outside(NamedTuple):
-    """A step behind `loop`. sure: the program says that each turn is to have one."""
+    """A step of `optimizer` behind `loop`. sure: the program says that each turn is to have one."""
 
+    optimizer: int
     file: Rewriting
     loop: ast.For | ast.While
     backward: ast.stmt
@@ -51,9 +52,9 @@ def step_outside(trace: Trace, fate: Fate) -> Outside | None:
     if any(isinstance(each, ast.Return | ast.Break) for each in ast.walk(loop)):
         return None
     # What reads gradients in the loop has its own use of them.
-    if re.search(r"\.grad\b|hook", file.text(loop)) or _adds_up(file, loop, fate.call):
+    if re.search(r"\.grad\b|hook", file.text(loop)) or _adds_up(file, loop, backward):
         return None
-    return Outside(file, loop, backward, step.at, _over_batches(file, loop))
+    return Outside(step.optimizer, file, loop, backward, step.at, _over_batches(file, loop))
 
 
 def stepped_inside(each: Outside) -> Help | None:
@@ -79,9 +80,9 @@ def _behind(file: Rewriting, loop: ast.For | ast.While) -> Sequence[ast.stmt]:
     return body[body.index(loop) + 1 :] if loop in body else []
 
 
-def _adds_up(file: Rewriting, loop: ast.For | ast.While, call: str) -> bool:
+def _adds_up(file: Rewriting, loop: ast.For | ast.While, backward: ast.stmt) -> bool:
     """Whether the loop divides its loss, or goes over parts of a batch."""
-    loss = call.partition(".backward(")[0]
+    loss = {n.id for n in ast.walk(backward) if isinstance(n, ast.Name)}
     for node in ast.walk(loop):
         if isinstance(node, ast.Name | ast.Attribute):
             name = ast.unparse(node).lower()
@@ -90,9 +91,8 @@ def _adds_up(file: Rewriting, loop: ast.For | ast.While, call: str) -> bool:
         if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Div):
             return True
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
-            around = next((e for e in file.around(node) if isinstance(e, ast.stmt)), None)
-            names = {n.id for n in ast.walk(around or node) if isinstance(n, ast.Name)}
-            if names & {n.id for n in ast.walk(ast.parse(loss or "0")) if isinstance(n, ast.Name)}:
+            around = next((e for e in file.around(node) if isinstance(e, ast.stmt)), node)
+            if any(isinstance(n, ast.Name) and n.id in loss for n in ast.walk(around)):
                 return True
     return False
 
